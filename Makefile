@@ -1,0 +1,43 @@
+# Everything that people and CI run. Each target builds .venv by itself when it is missing or
+# when pyproject.toml or constraints.txt have changed since it was built.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
+
+.DEFAULT_GOAL := help
+.PHONY: help report test lint train bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+report: $(INSTALLED)  ## write the pages under reports/ (CORPUS=path for other stories)
+	@$(BIN)/lt-interp report $(if $(CORPUS),--corpus "$(CORPUS)")
+
+test: $(INSTALLED)  ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedded stories)
+	@$(BIN)/lt-interp train --all --corpus "$(or $(CORPUS),embedded)"
+
+bench: $(INSTALLED)  ## measure how fast the stages train
+	@$(BIN)/python benchmarks/train_speed.py
+
+clean:  ## remove .venv, builds and caches (never runs/, trained/ or reports/)
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lt_interp needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "building $(VENV) with $$($(PYTHON) --version) (a few minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

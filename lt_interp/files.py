@@ -1,0 +1,115 @@
+"""Files that are whole or absent: everything is written beside its place and renamed into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lt_interp.errors import InputError
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file so that no reader ever sees half of it.
+
+    Args:
+        path: Where the file belongs; missing parent folders are made.
+        data: The whole content.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; this is an ordinary file
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text with `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON with `write_bytes`; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: The file is missing, is not UTF-8 or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; name a folder that holds it") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); restore or rebuild it") from None
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a temporary folder that takes the place of `path` only when the block succeeds.
+
+    Args:
+        path: The folder to make; one that exists already is replaced.
+
+    Yields:
+        The temporary folder to write into.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        os.chmod(temporary, 0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, read in blocks."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """The folder for what can be rebuilt: `LT_INTERP_CACHE`, or `lt_interp` in the user's cache.
+
+    It can be deleted at any time.
+    """
+    if "LT_INTERP_CACHE" in os.environ:
+        return Path(os.environ["LT_INTERP_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lt_interp"
+
+
+def trained_folder() -> Path:
+    """The folder of the shipped tokenizers and checkpoints.
+
+    An ordinary install carries it inside the package; a checkout has it beside the package.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "trained"
+    return installed if installed.is_dir() else package.parent / "trained"

@@ -1,0 +1,1 @@
+"""The one model of the project: parts that a stage switches on, with hook points inside them."""

@@ -1,0 +1,183 @@
+"""What a model is built from: one frozen description for every stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from transformer_lens.config import TransformerLensConfig
+
+from lt_interp.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """How a part is joined to what flows past it.
+
+    Attributes:
+        residual: `x + part(x)` when true, `part(x)` when false.
+        norm: `"LN"` puts a LayerNorm before every part and one before the unembedding (pre-norm);
+            `None` leaves activations as they are.
+    """
+
+    residual: bool = False
+    norm: Literal["LN"] | None = None
+
+
+CHAIN = Wiring()
+PRE_NORM_RESIDUAL = Wiring(residual=True, norm="LN")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experts:
+    """A mixture of experts in place of each feed-forward layer, one expert a token (top-1).
+
+    Attributes:
+        count: Number of experts a block.
+        gated: Multiply the chosen expert's output by its router probability (Switch Transformer,
+            arXiv 2101.03961). Ungated, no gradient reaches the router at all.
+    """
+
+    count: int
+    gated: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a mixture of fewer than two."""
+        if self.count < 2:
+            raise InputError(f"a mixture needs 2 experts or more, not {self.count}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """One model, part by part; a part that is absent has the value that means absent.
+
+    Attributes:
+        d_vocab: Number of token ids.
+        n_ctx: Longest sequence in tokens.
+        d_model: Width of an embedding.
+        average: The unembedding reads the mean of the embeddings at positions 0..t.
+        window: The unembedding reads the concatenated embeddings of the last `window` tokens.
+        positions: `"learned"` adds a trained vector a position to the embedding.
+        n_layers: Number of blocks, if a block has any part.
+        n_heads: Causal attention heads a block, each `d_model / n_heads` wide; 0 for no attention.
+        d_mlp: Width of the feed-forward layer of a block (ReLU); 0 for none.
+        wiring: How the parts of a block are joined.
+        experts: A mixture of experts in place of the feed-forward layer.
+        eos_id: The id that stands for what lies left of a row in a window.
+    """
+
+    d_vocab: int = 4096
+    n_ctx: int = 256
+    d_model: int = 128
+    average: bool = False
+    window: int = 1
+    positions: Literal["learned"] | None = None
+    n_layers: int = 1
+    n_heads: int = 0
+    d_mlp: int = 0
+    wiring: Wiring = CHAIN
+    experts: Experts | None = None
+    eos_id: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.n_heads < 0 or self.d_mlp < 0:
+            raise InputError("n_heads and d_mlp must be 0 (absent) or more")
+        if self.n_heads and self.d_model % self.n_heads:
+            raise InputError(f"n_heads {self.n_heads} does not divide d_model {self.d_model}")
+        if self.experts and not self.d_mlp:
+            raise InputError("experts are feed-forward layers: give d_mlp their width")
+        if (self.average or self.window > 1) and self.has_blocks:
+            raise InputError("average and window stand in place of blocks: drop n_heads and d_mlp")
+        if not 0 <= self.eos_id < self.d_vocab:
+            raise InputError(f"eos_id {self.eos_id} is not an id below d_vocab {self.d_vocab}")
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether any part of a block is present."""
+        return bool(self.n_heads or self.d_mlp)
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks that are built: `n_layers`, or 0 where a block would be empty."""
+        return self.n_layers if self.has_blocks else 0
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head, 0 without attention."""
+        return self.d_model // self.n_heads if self.n_heads else 0
+
+    @property
+    def has_stream(self) -> bool:
+        """Whether blocks add to a residual stream."""
+        return self.has_blocks and self.wiring.residual
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> ModelConfig:
+        """Read a description back, checking every name and type.
+
+        Raises:
+            InputError: A field is unknown, or its value has the wrong type or is out of range.
+        """
+        values = _checked(cls, values, "the model's config")
+        if "wiring" in values:
+            values["wiring"] = Wiring(**_checked(Wiring, values["wiring"], "wiring"))
+        if values.get("experts") is not None:
+            values["experts"] = Experts(**_checked(Experts, values["experts"], "experts"))
+        return cls(**values)
+
+    def to_transformer_lens(self) -> TransformerLensConfig:
+        """The same under HookedTransformer's field names, as `model.cfg`.
+
+        A model without attention has `n_heads` and `d_head` 0, one without blocks `n_layers` 0.
+        """
+        cfg = TransformerLensConfig(
+            d_model=self.d_model,
+            d_head=self.d_head,
+            n_layers=self.depth,
+            n_ctx=self.n_ctx,
+            n_heads=self.n_heads,
+            d_mlp=self.d_mlp,
+            d_vocab=self.d_vocab,
+            device="cpu",
+            default_prepend_bos=False,
+            attn_only=not self.d_mlp,
+            act_fn="relu",
+            normalization_type=self.wiring.norm,
+            num_experts=self.experts.count if self.experts else None,
+            experts_per_token=1 if self.experts else None,
+        )
+        for name in ("use_attn_in", "use_hook_mlp_in", "ungroup_grouped_query_attention"):
+            setattr(cfg, name, False)
+        cfg.attn_scale = self.d_head**0.5
+        cfg.d_vocab_out = self.d_vocab
+        cfg.attention_dir = "causal"
+        cfg.model_name = "lt_interp"
+        return cfg
+
+
+def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
+    """A dictionary whose keys are fields of `cls` and whose plain values have the fields' types."""
+    fields = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+    if not isinstance(values, dict):
+        raise InputError(f"{what} must be an object of {', '.join(fields)}")
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise InputError(f"{what} has unknown fields {', '.join(unknown)}; known: {list(fields)}")
+    for name, value in values.items():
+        wanted = {"int": int, "bool": bool}.get(fields[name])
+        if wanted and type(value) is not wanted:
+            raise InputError(f"{what}: {name} must be of type {fields[name]}, not {value!r}")
+    allowed = {"positions": (None, "learned"), "norm": (None, "LN")}
+    for name in allowed.keys() & values.keys():
+        if values[name] not in allowed[name]:
+            raise InputError(f"{what}: {name} is {values[name]!r}; allowed: {allowed[name]}")
+    return dict(values)

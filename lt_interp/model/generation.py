@@ -1,0 +1,107 @@
+"""Text from a model, one sampled token after another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lt_interp.errors import InputError
+
+if TYPE_CHECKING:
+    from transformer_lens.config import TransformerLensConfig
+
+
+class Generation:
+    """The `generate` method of a model."""
+
+    cfg: TransformerLensConfig
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input: str | Int[Tensor, "batch pos"],
+        max_new_tokens: int = 40,
+        *,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        stop_at_eos: bool = True,
+        prepend_bos: bool | None = None,
+    ) -> Any:
+        """Continue a text or rows of ids.
+
+        Once the row is as long as the context, its oldest token is dropped for every new one.
+
+        Args:
+            input: A text, or ids.
+            max_new_tokens: Tokens to add, at most.
+            temperature: Divides the logits; 0 takes the likeliest token.
+            top_k: Sample among this many likeliest tokens.
+            top_p: Sample among the likeliest tokens that together reach this probability.
+            seed: Seed of the sampling.
+            stop_at_eos: End once every row has produced `<eos>`.
+            prepend_bos: Put `<eos>` before a text.
+
+        Returns:
+            Text for text, ids [batch pos] for ids; prompt included.
+
+        Raises:
+            InputError: An option is out of range, or the input does not fit the model.
+        """
+        _check(max_new_tokens, temperature, top_k, top_p)
+        tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)  # type: ignore[attr-defined]
+        generator = torch.Generator(device=tokens.device).manual_seed(seed)
+        eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
+        done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        for _ in range(max_new_tokens):
+            hidden = self.hidden(tokens[:, -self.cfg.n_ctx :])  # type: ignore[attr-defined]
+            logits = self.unembed(hidden[:, -1:])[:, 0]  # type: ignore[attr-defined]
+            next_ = sample(logits, temperature, top_k, top_p, generator)
+            next_ = torch.where(done, eos, next_) if stop_at_eos else next_
+            tokens = torch.cat([tokens, next_[:, None]], dim=1)
+            done = done | (next_ == eos)
+            if stop_at_eos and done.all():
+                break
+        return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
+
+
+def sample(
+    logits: Float[Tensor, "batch d_vocab"],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    generator: torch.Generator,
+) -> Int[Tensor, "batch"]:
+    """One token a row.
+
+    `top_p` is the nucleus of Holtzman et al. (arXiv 1904.09751): the smallest set of likeliest
+    tokens whose probabilities reach it; the likeliest token is always in.
+    """
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    # the likeliest token at 0 first: a tiny temperature then overflows to -inf, never to inf
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
+    if top_k is not None:
+        kth = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
+        logits = logits.masked_fill(logits < kth, -torch.inf)
+    if top_p is not None:
+        ordered, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
+        before = ordered.cumsum(dim=-1) - ordered
+        outside = torch.zeros_like(before, dtype=torch.bool).scatter(1, order, before >= top_p)
+        logits = logits.masked_fill(outside, -torch.inf)
+    return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+
+
+def _check(max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
+    if max_new_tokens < 0:
+        raise InputError(f"max_new_tokens must be 0 or more, not {max_new_tokens}")
+    if not 0 <= temperature < float("inf"):
+        raise InputError(f"temperature must be 0 or more, not {temperature}")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k must be 1 or more, not {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise InputError(f"top_p must be above 0 and at most 1, not {top_p}")

@@ -1,0 +1,142 @@
+"""Every hook of a model in one table: its name, its shape and what it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lt_interp.model.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One place where activations can be read and replaced.
+
+    Attributes:
+        name: As in `model.hook_dict`.
+        shape: TransformerLens's words for its axes, e.g. `"batch head query key"`.
+        meaning: What it carries.
+        opt_in: The flag that makes it fire, set by `model.set_<flag>(True)`; `None` if it always
+            fires.
+    """
+
+    name: str
+    shape: str
+    meaning: str
+    opt_in: str | None = None
+
+
+def hook_table(config: ModelConfig) -> list[Hook]:
+    """The hooks of a model in the order in which they fire; none for a part that is absent."""
+    stream = "batch pos d_model"
+    hooks = [Hook("hook_embed", stream, "embedding of each token")]
+    if config.positions:
+        hooks.append(Hook("hook_pos_embed", stream, "position embedding, repeated along the batch"))
+    if config.average:
+        hooks.append(Hook("hook_pooled", "batch pos d_in", "mean of the embeddings at 0..pos"))
+    if config.window > 1:
+        pooled = f"embeddings of the last {config.window} tokens side by side, oldest first"
+        hooks.append(Hook("hook_pooled", "batch pos d_in", pooled))
+    for layer in range(config.depth):
+        hooks += _block(config, f"blocks.{layer}.")
+    if config.has_blocks and config.wiring.norm:
+        hooks += _norm("ln_final.", "before the unembedding")
+    return [
+        *hooks,
+        Hook("unembed.hook_in", "batch pos d_in", "what the scores are read from"),
+        Hook("unembed.hook_out", "batch pos d_vocab", "the logits"),
+    ]
+
+
+def shape_of(hook: Hook, config: ModelConfig, *, batch: int, pos: int) -> tuple[int, ...]:
+    """The size of every axis of a hook for an input of `batch` rows of `pos` tokens.
+
+    Example:
+        >>> shape_of(Hook("x", "batch pos d_model", ""), ModelConfig(), batch=2, pos=5)
+        (2, 5, 128)
+    """
+    sizes = {
+        "batch": batch,
+        "pos": pos,
+        "query": pos,
+        "key": pos,
+        "head": config.n_heads,
+        "expert": config.experts.count if config.experts else 0,
+        "d_model": config.d_model,
+        "d_head": config.d_head,
+        "d_mlp": config.d_mlp,
+        "d_in": config.window * config.d_model,
+        "d_vocab": config.d_vocab,
+        "1": 1,
+    }
+    return tuple(sizes[axis] for axis in hook.shape.split())
+
+
+def _block(config: ModelConfig, block: str) -> list[Hook]:
+    stream = "batch pos d_model"
+    hooks: list[Hook] = []
+    if config.wiring.residual:
+        hooks.append(Hook(f"{block}hook_resid_pre", stream, "residual stream before the block"))
+    if config.n_heads:
+        hooks += _attention(config, block)
+    if config.wiring.residual and config.n_heads and config.d_mlp:
+        hooks.append(Hook(f"{block}hook_resid_mid", stream, "residual stream after attention"))
+    if config.d_mlp:
+        hooks += _feed_forward(config, block)
+    if config.wiring.residual:
+        hooks.append(Hook(f"{block}hook_resid_post", stream, "residual stream after the block"))
+    return hooks
+
+
+def _attention(config: ModelConfig, block: str) -> list[Hook]:
+    fork, head = "batch pos head d_model", "batch pos head d_head"
+    split = "use_split_qkv_input"
+    hooks = [
+        Hook(f"{block}hook_attn_in", fork, "attention's input, a copy for each head", "use_attn_in")
+    ]
+    for letter, word in (("q", "query"), ("k", "key"), ("v", "value")):
+        copy = f"input of each head's {word}, a copy for each head"
+        hooks.append(Hook(f"{block}hook_{letter}_input", fork, copy, split))
+    if config.wiring.norm:
+        hooks += _norm(f"{block}ln1.", "before attention; a head axis before the last when split")
+    for letter, word in (("q", "queries"), ("k", "keys"), ("v", "values")):
+        hooks.append(Hook(f"{block}attn.hook_{letter}", head, word))
+    scores = "scores before the softmax, -inf where the key is after the query"
+    square = "batch head query key"
+    return [
+        *hooks,
+        Hook(f"{block}attn.hook_attn_scores", square, scores),
+        Hook(f"{block}attn.hook_pattern", square, "attention: how much a query reads of each key"),
+        Hook(f"{block}attn.hook_z", head, "mean of the values, weighted by the pattern"),
+        Hook(f"{block}attn.hook_result", fork, "what each head adds", "use_attn_result"),
+        Hook(f"{block}hook_attn_out", "batch pos d_model", "attention's output, all heads"),
+    ]
+
+
+def _feed_forward(config: ModelConfig, block: str) -> list[Hook]:
+    stream, neurons = "batch pos d_model", "batch pos d_mlp"
+    own = "the feed-forward layer's own copy of its input"
+    hooks = [Hook(f"{block}hook_mlp_in", stream, own, "use_hook_mlp_in")]
+    if config.wiring.norm:
+        hooks += _norm(f"{block}ln2.", "before the feed-forward layer")
+    if config.experts:
+        weights = "the router's probabilities"
+        indices = "the expert that each token goes to"
+        hooks.append(Hook(f"{block}mlp.hook_expert_weights", "batch pos expert", weights))
+        hooks.append(Hook(f"{block}mlp.hook_expert_indices", "batch pos 1", indices))
+        layers = [
+            (f"{block}mlp.experts.{e}.", f" of expert {e}, of every token, its own or not")
+            for e in range(config.experts.count)
+        ]
+    else:
+        layers = [(f"{block}mlp.", "")]
+    for layer, whose in layers:
+        hooks.append(Hook(f"{layer}hook_pre", neurons, f"neurons before the ReLU{whose}"))
+        hooks.append(Hook(f"{layer}hook_post", neurons, f"neurons after the ReLU{whose}"))
+    return [*hooks, Hook(f"{block}hook_mlp_out", stream, "the feed-forward layer's output")]
+
+
+def _norm(norm: str, where: str) -> list[Hook]:
+    return [
+        Hook(f"{norm}hook_scale", "batch pos 1", f"LayerNorm's divisor {where}"),
+        Hook(f"{norm}hook_normalized", "batch pos d_model", f"LayerNorm's output {where}"),
+    ]

@@ -1,0 +1,1 @@
+"""The parts of a model, one a file, each with its hook points inside."""

@@ -1,0 +1,95 @@
+"""Causal self-attention, every intermediate result in the open."""
+
+from __future__ import annotations
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformer_lens.config import TransformerLensConfig
+from transformer_lens.hook_points import HookPoint
+
+
+class Attention(nn.Module):
+    """Each position reads a weighted mean of the positions up to its own, once a head.
+
+    Weights are kept a head apart, as TransformerLens does: `W_Q`, `W_K`, `W_V`
+    [head d_model d_head] and `W_O` [head d_head d_model]. There are no biases; `b_Q`, `b_K`,
+    `b_V` and `b_O` answer with zeros for code that asks for them.
+    """
+
+    def __init__(self, cfg: TransformerLensConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        heads_in = (cfg.n_heads, cfg.d_model, cfg.d_head)
+        self.W_Q = nn.Parameter(torch.empty(heads_in))
+        self.W_K = nn.Parameter(torch.empty(heads_in))
+        self.W_V = nn.Parameter(torch.empty(heads_in))
+        self.W_O = nn.Parameter(torch.empty(cfg.n_heads, cfg.d_head, cfg.d_model))
+        self.hook_q = HookPoint()
+        self.hook_k = HookPoint()
+        self.hook_v = HookPoint()
+        self.hook_attn_scores = HookPoint()
+        self.hook_pattern = HookPoint()
+        self.hook_z = HookPoint()
+        self.hook_result = HookPoint()
+
+    @property
+    def b_Q(self) -> Float[Tensor, "head d_head"]:
+        """Zeros: queries have no bias."""
+        return self.W_Q.new_zeros(self.cfg.n_heads, self.cfg.d_head)
+
+    b_K = b_V = b_Q
+
+    @property
+    def b_O(self) -> Float[Tensor, "d_model"]:
+        """Zeros: the output has no bias."""
+        return self.W_O.new_zeros(self.cfg.d_model)
+
+    def forward(
+        self,
+        query_input: Float[Tensor, "batch pos *head d_model"],
+        key_input: Float[Tensor, "batch pos *head d_model"],
+        value_input: Float[Tensor, "batch pos *head d_model"],
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Attend.
+
+        Args:
+            query_input: What queries are made from; a head axis gives every head its own.
+            key_input: What keys are made from.
+            value_input: What values are made from.
+        """
+        q = self.hook_q(_project(query_input, self.W_Q))
+        k = self.hook_k(_project(key_input, self.W_K))
+        v = self.hook_v(_project(value_input, self.W_V))
+        scores = self.hook_attn_scores(_causal_scores(q, k))
+        pattern = self.hook_pattern(scores.softmax(dim=-1))
+        z = self.hook_z(einsum(pattern, v, "b h query key, b key h d -> b query h d"))
+        if self.cfg.use_attn_result:
+            result = self.hook_result(einsum(z, self.W_O, "b p h d, h d m -> b p h m"))
+            return result.sum(dim=2)
+        return einsum(z, self.W_O, "b p h d, h d m -> b p m")
+
+
+def _project(
+    x: Float[Tensor, "batch pos *head d_model"], weight: Float[Tensor, "head d_model d_head"]
+) -> Float[Tensor, "batch pos head d_head"]:
+    """Every head's linear map of a shared input, or of its own."""
+    if x.ndim == 4:
+        return einsum(x, weight, "b p h m, h m d -> b p h d")
+    return einsum(x, weight, "b p m, h m d -> b p h d")
+
+
+def _causal_scores(
+    q: Float[Tensor, "batch pos head d_head"], k: Float[Tensor, "batch pos head d_head"]
+) -> Float[Tensor, "batch head query key"]:
+    """`q k / sqrt(d_head)`, minus infinity where the key lies after the query.
+
+    One `baddbmm` scales and masks while it multiplies: a third of attention's time otherwise.
+    """
+    batch, pos, _, d_head = q.shape
+    future = q.new_full((pos, pos), -torch.inf).triu(diagonal=1)
+    queries = rearrange(q, "b query h d -> (b h) query d")
+    keys = rearrange(k, "b key h d -> (b h) d key")
+    scores = torch.baddbmm(future, queries, keys, alpha=d_head**-0.5)
+    return rearrange(scores, "(b h) query key -> b h query key", b=batch)

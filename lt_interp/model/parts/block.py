@@ -1,0 +1,100 @@
+"""A block joins attention and feed-forward: as a chain, or around a residual stream."""
+
+from __future__ import annotations
+
+from einops import repeat
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformer_lens.config import TransformerLensConfig
+from transformer_lens.hook_points import HookPoint
+
+from lt_interp.model.config import ModelConfig
+from lt_interp.model.parts.attention import Attention
+from lt_interp.model.parts.feedforward import MLP
+from lt_interp.model.parts.moe import MixtureOfExperts
+from lt_interp.model.parts.norm import LayerNorm
+
+
+class Block(nn.Module):
+    """The parts of one layer, each present or absent.
+
+    With `wiring.residual` the parts add to a stream, which then has hooks before
+    (`hook_resid_pre`), between (`hook_resid_mid`) and after them (`hook_resid_post`); without,
+    the output of one is the input of the next and there is no stream to hook.
+    """
+
+    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.residual = config.wiring.residual
+        self.attn = Attention(cfg) if config.n_heads else None
+        self.mlp = _feed_forward(config)
+        norm = config.wiring.norm
+        self.ln1 = LayerNorm(config.d_model) if norm and self.attn else nn.Identity()
+        self.ln2 = LayerNorm(config.d_model) if norm and self.mlp else nn.Identity()
+        if self.attn:
+            self.hook_attn_in = HookPoint()
+            self.hook_q_input = HookPoint()
+            self.hook_k_input = HookPoint()
+            self.hook_v_input = HookPoint()
+            self.hook_attn_out = HookPoint()
+        if self.mlp:
+            self.hook_mlp_in = HookPoint()
+            self.hook_mlp_out = HookPoint()
+        if self.residual:
+            # TransformerLens's logit lens asks whether the block's output is the whole stream.
+            self.hook_out_is_single_residual_stream = True
+            self.hook_resid_pre = HookPoint()
+            self.hook_resid_post = HookPoint()
+            if self.attn and self.mlp:
+                self.hook_resid_mid = HookPoint()
+
+    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """Run the parts that are there."""
+        if not self.residual:
+            x = self.attend(x) if self.attn else x
+            return self.think(x) if self.mlp else x
+        x = self.hook_resid_pre(x)
+        if self.attn:
+            x = x + self.attend(x)
+        if self.attn and self.mlp:
+            x = self.hook_resid_mid(x)
+        if self.mlp:
+            x = x + self.think(x)
+        return self.hook_resid_post(x)
+
+    def attend(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """Attention on the normalised input."""
+        assert self.attn is not None
+        if self.cfg.use_attn_in:
+            x = self.hook_attn_in(self._per_head(x))
+        if not self.cfg.use_split_qkv_input:
+            x = self.ln1(x)
+            return self.hook_attn_out(self.attn(x, x, x))
+        inputs = [
+            self.ln1(hook(x if x.ndim == 4 else self._per_head(x)))
+            for hook in (self.hook_q_input, self.hook_k_input, self.hook_v_input)
+        ]
+        return self.hook_attn_out(self.attn(*inputs))
+
+    def think(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        """Feed-forward on the normalised input."""
+        assert self.mlp is not None
+        if self.cfg.use_hook_mlp_in:
+            x = self.hook_mlp_in(x.clone())
+        return self.hook_mlp_out(self.mlp(self.ln2(x)))
+
+    def _per_head(
+        self, x: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "batch pos head d_model"]:
+        """A copy of the input for every head, so that a hook can change one head's."""
+        return repeat(x, "b p m -> b p h m", h=self.cfg.n_heads).clone()
+
+
+def _feed_forward(config: ModelConfig) -> MLP | MixtureOfExperts | None:
+    """The feed-forward part that the description asks for."""
+    if not config.d_mlp:
+        return None
+    if config.experts:
+        return MixtureOfExperts(config.d_model, config.d_mlp, config.experts)
+    return MLP(config.d_model, config.d_mlp)

@@ -1,0 +1,30 @@
+"""LayerNorm with its scale in the open."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformer_lens.hook_points import HookPoint
+
+
+class LayerNorm(nn.Module):
+    """Centre, divide by the standard deviation, then scale and shift (arXiv 1607.06450).
+
+    `hook_scale` carries the divisor [batch pos 1], `hook_normalized` the result
+    [batch pos d_model]; split attention inputs put a head axis before the last.
+    """
+
+    def __init__(self, d_model: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model))
+        self.hook_scale = HookPoint()
+        self.hook_normalized = HookPoint()
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Normalise the last axis."""
+        x = x - x.mean(dim=-1, keepdim=True)
+        scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
+        return self.hook_normalized(x / scale * self.w + self.b)

@@ -1,0 +1,186 @@
+"""The one model of the project, a HookedTransformer to whoever uses it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformer_lens.ActivationCache import ActivationCache
+from transformer_lens.hook_points import HookPoint
+
+from lt_interp.corpus.tokenizer import Tokenizer
+from lt_interp.errors import InputError
+from lt_interp.model.cache import StreamlessCache
+from lt_interp.model.config import ModelConfig
+from lt_interp.model.generation import Generation
+from lt_interp.model.initialisation import initialise_pytorch_default
+from lt_interp.model.opt_in import OptInHooks
+from lt_interp.model.parts.block import Block
+from lt_interp.model.parts.embedding import Embed, PosEmbed
+from lt_interp.model.parts.norm import LayerNorm
+from lt_interp.model.parts.pool import PrefixMean, Window
+from lt_interp.model.parts.unembed import Unembed
+from lt_interp.model.text import Text
+from lt_interp.model.weights import Weights
+
+ReturnType = Literal["logits", "loss", "both"] | None
+
+
+class StageModel(Text, Weights, Generation, OptInHooks):
+    """Any stage of the ladder: parts that the config switches on, hook points inside them.
+
+    It takes what HookedTransformer takes and names what HookedTransformer names. A part that the
+    stage lacks is missing from `hook_dict` too.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        tokenizer: Tokenizer | None = None,
+        name: str = "lt_interp",
+        seed: int = 0,
+    ) -> None:
+        """Build the parts with PyTorch's default random weights.
+
+        Args:
+            config: What the model is built from.
+            tokenizer: What turns text into ids; without one the model takes ids only.
+            name: What `model.cfg.model_name` says, usually the stage's id.
+            seed: Seed of the random weights.
+
+        Raises:
+            InputError: The tokenizer's vocabulary is not the config's.
+        """
+        super().__init__()
+        if tokenizer and tokenizer.d_vocab != config.d_vocab:
+            raise InputError(
+                f"the tokenizer has {tokenizer.d_vocab} ids and the model {config.d_vocab}; "
+                "load the tokenizer that the model was trained with"
+            )
+        self.config = config
+        self.tokenizer = tokenizer
+        self.cfg = config.to_transformer_lens()
+        self.cfg.model_name = name
+        self.embed = Embed(config.d_vocab, config.d_model)
+        self.hook_embed = HookPoint()
+        if config.positions:
+            self.pos_embed = PosEmbed(config.n_ctx, config.d_model)
+            self.hook_pos_embed = HookPoint()
+        if config.average:
+            self.pool = PrefixMean()
+        if config.window > 1:
+            self.window = Window(config.window)
+        if config.average or config.window > 1:
+            self.hook_pooled = HookPoint()
+        self.blocks = nn.ModuleList(Block(config, self.cfg) for _ in range(config.depth))
+        if config.has_blocks and config.wiring.norm:
+            self.ln_final = LayerNorm(config.d_model)
+        self.unembed = Unembed(config.window * config.d_model, config.d_vocab)
+        initialise_pytorch_default(self, torch.Generator().manual_seed(seed))
+        self.eval()
+        self.setup()
+
+    def forward(
+        self,
+        input: str | list[str] | Int[Tensor, "batch pos"] | Int[Tensor, "pos"],
+        return_type: ReturnType = "logits",
+        *,
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
+    ) -> Any:
+        """Predict the token after every position.
+
+        Args:
+            input: Text, a list of texts, or token ids.
+            return_type: `"logits"` [batch pos d_vocab], `"loss"` (mean cross-entropy of the next
+                token in nats), `"both"` as a pair, or `None` to run for the hooks alone.
+            loss_per_token: The loss of every predicted token [batch pos-1] instead of the mean.
+            prepend_bos: Put `<eos>`, which precedes every story but the first, before text.
+
+        Raises:
+            InputError: The input is longer than `n_ctx`, empty, or holds ids outside the
+                vocabulary, or `return_type` is none of the above.
+        """
+        if return_type not in ("logits", "loss", "both", None):
+            raise InputError(f"return_type {return_type!r}; allowed: logits, loss, both, None")
+        tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)
+        logits = self.unembed(self.hidden(tokens))
+        if return_type is None:
+            return None
+        if return_type == "logits":
+            return logits
+        loss = self.loss_fn(logits, tokens, per_token=loss_per_token)
+        return loss if return_type == "loss" else (logits, loss)
+
+    def hidden(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_in"]:
+        """Everything before the unembedding; a loss over a large vocabulary continues from here."""
+        x = self.hook_embed(self.embed(tokens))
+        if self.config.positions:
+            x = x + self.hook_pos_embed(self.pos_embed(tokens))
+        if self.config.average:
+            x = self.hook_pooled(self.pool(x))
+        if self.config.window > 1:
+            x = self.hook_pooled(self.window(x, self.embed.W_E[self.config.eos_id]))
+        for block in self.blocks:
+            x = block(x)
+        return self.ln_final(x) if self.config.has_blocks and self.config.wiring.norm else x
+
+    def loss_fn(
+        self,
+        logits: Float[Tensor, "batch pos d_vocab"],
+        tokens: Int[Tensor, "batch pos"],
+        *,
+        per_token: bool = False,
+    ) -> Float[Tensor, ""] | Float[Tensor, "batch pos_minus_1"]:
+        """Cross-entropy in nats of each token under the logits before it."""
+        losses = nn.functional.cross_entropy(
+            logits[:, :-1].transpose(1, 2), tokens[:, 1:].long(), reduction="none"
+        )
+        return losses if per_token else losses.mean()
+
+    def run_with_cache(
+        self, *model_args: Any, return_cache_object: bool = True, **kwargs: Any
+    ) -> tuple[Any, ActivationCache | dict[str, Tensor]]:
+        """Run and keep every activation.
+
+        Args:
+            model_args: What `forward` takes.
+            return_cache_object: An `ActivationCache`, or the plain dictionary if false.
+            kwargs: What `forward` takes by keyword, and `names_filter`, `remove_batch_dim`,
+                `pos_slice`, `incl_bwd`, `device` as in HookedTransformer.
+
+        Returns:
+            The model's output and the cache. `remove_batch_dim` takes the batch axis off the cache.
+        """
+        remove_batch_dim = kwargs.pop("remove_batch_dim", False)
+        input_ = self.input_to_tokens(
+            model_args[0] if model_args else kwargs.pop("input"),
+            prepend_bos=kwargs.pop("prepend_bos", None),
+        )
+        output, cache = super().run_with_cache(
+            input_, *model_args[1:], remove_batch_dim=remove_batch_dim, **kwargs
+        )
+        if not return_cache_object:
+            return output, cache
+        kind = ActivationCache if self.config.has_stream else StreamlessCache
+        return output, kind(cache, self, has_batch_dim=not remove_batch_dim)
+
+    def to(self, *args: Any, **kwargs: Any) -> StageModel:
+        """Move or cast as any module, and keep `cfg.device` and `cfg.dtype` true."""
+        super().to(*args, **kwargs)
+        self.cfg.device = str(self.W_E.device)
+        self.cfg.dtype = self.W_E.dtype
+        return self
+
+    def __repr__(self) -> str:
+        """One line: what it is and how large."""
+        parts = [f"d_model={self.config.d_model}", f"d_vocab={self.config.d_vocab}"]
+        if self.config.has_blocks:
+            parts += [f"n_layers={self.config.n_layers}", f"n_heads={self.config.n_heads}"]
+        if self.config.experts:
+            parts.append(f"experts={self.config.experts.count}")
+        n_parameters = sum(p.numel() for p in self.parameters())
+        return f"StageModel({self.cfg.model_name}: {', '.join(parts)}; {n_parameters:,} parameters)"

@@ -1,0 +1,109 @@
+"""What a run is (its identity) and what came of it (its card, `run.json`)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lt_interp.corpus.tokenizer import Tokenizer
+from lt_interp.corpus.windows import Rows
+from lt_interp.files import sha256_file, write_json
+from lt_interp.stages import Stage
+from lt_interp.training.checkpoint import CARD, FORMAT_VERSION, WEIGHTS
+from lt_interp.training.recipe import Recipe
+
+_VERSIONED = ("lt-interp", "torch", "transformer-lens", "tokenizers", "numpy")
+
+
+def identity_of(
+    stage: Stage, train: Rows, validation: Rows, tokenizer: Tokenizer, recipe: Recipe, seed: int
+) -> dict[str, Any]:
+    """Everything that decides the bits of a run; a folder is resumed only under the same."""
+    return {
+        "stage": stage.id,
+        "model": stage.config.to_dict(),
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "precision": precision_of(recipe),
+        "corpus_sha256": train.corpus_sha256,
+        "validation_sha256": validation.corpus_sha256,
+        "tokenizer_sha256": tokenizer.sha256,
+    }
+
+
+def precision_of(recipe: Recipe) -> str:
+    """`"bfloat16"` where the recipe allows it and the processor multiplies it, else `"float32"`.
+
+    A processor without such instructions emulates them a hundred times slower.
+    """
+    has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if recipe.precision == "auto" and has_bfloat16 else "float32"
+
+
+def write_card(
+    out: Path,
+    *,
+    identity: dict[str, Any],
+    train: Rows,
+    validation: Rows,
+    tokenizer: Tokenizer,
+    last_line: dict[str, Any],
+    seconds: float,
+    val_loss_nats: float,
+) -> None:
+    """Write `run.json`; its presence says that the run is complete."""
+    card = {
+        "format_version": FORMAT_VERSION,
+        "stage": identity["stage"],
+        "recipe": identity["recipe"]["name"],
+        "seed": identity["seed"],
+        "steps": last_line["step"],
+        "tokens_seen": last_line["tokens_seen"],
+        "seconds": round(seconds, 1),
+        "val_loss_nats": val_loss_nats,
+        "val_loss_of": "the stored float16 weights, every position of the validation rows",
+        "corpus": _rows_card(train),
+        "validation": _rows_card(validation),
+        "tokenizer": {
+            "kind": tokenizer.kind,
+            "d_vocab": tokenizer.d_vocab,
+            "sha256": tokenizer.sha256,
+        },
+        "weights_sha256": sha256_file(out / WEIGHTS),
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
+        | {"python": platform.python_version()},
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+        "identity": identity,
+    }
+    write_json(out / CARD, card)
+
+
+def _rows_card(rows: Rows) -> dict[str, Any]:
+    return {
+        "name": rows.corpus_name,
+        "split": rows.corpus_split,
+        "sha256": rows.corpus_sha256,
+        "n_stories": rows.n_stories,
+        "n_rows": rows.n_rows,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this runs from; `None` for an installed package."""
+    try:
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

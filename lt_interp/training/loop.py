@@ -1,0 +1,242 @@
+"""The training loop: same command, same bits, however often it is interrupted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lt_interp.corpus.tokenizer import Tokenizer
+from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
+from lt_interp.model.initialisation import initialise_fan_in, initialise_pytorch_default
+from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import Stage
+from lt_interp.training.balance import balance_loss
+from lt_interp.training.card import identity_of, write_card
+from lt_interp.training.checkpoint import (
+    CARD,
+    is_shipped,
+    load,
+    load_weights,
+    read_card,
+    save_weights,
+)
+from lt_interp.training.loss import linear_cross_entropy
+from lt_interp.training.metrics import append_metrics, forget_after, read_metrics
+from lt_interp.training.optimizer import build_optimizers, gradient_norms, set_lr
+from lt_interp.training.recipe import Recipe
+from lt_interp.training.snapshot import (
+    SNAPSHOT,
+    Progress,
+    load_snapshot,
+    refuse_other_run,
+    save_snapshot,
+)
+from lt_interp.training.validation import mean_loss
+
+logger = logging.getLogger(__name__)
+
+OnStep = Callable[[int, int, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a run reads.
+
+    Attributes:
+        train: Rows to learn from.
+        validation: Rows to validate on, all of them.
+        tokenizer: What made both.
+    """
+
+    train: Rows
+    validation: Rows
+    tokenizer: Tokenizer
+
+
+def train(
+    stage: Stage,
+    data: Data,
+    recipe: Recipe,
+    *,
+    seed: int,
+    out: Path,
+    on_step: OnStep | None = None,
+    snapshot_seconds: float = 60.0,
+) -> StageModel:
+    """Train a stage into a folder, or finish what an earlier call began there.
+
+    Args:
+        stage: What to train.
+        data: Rows of both splits.
+        recipe: How.
+        seed: Of the initial weights and of the order of the rows.
+        out: The run's folder: metrics and snapshots, in the end the checkpoint.
+        on_step: Called with the steps done, the steps in all and the last line of metrics.
+        snapshot_seconds: Time between snapshots: what an interruption can cost.
+
+    Returns:
+        The model as stored.
+
+    Raises:
+        InputError: The folder holds another run, the rows make no batch, or the loss stopped
+            being finite.
+    """
+    identity = identity_of(stage, data.train, data.validation, data.tokenizer, recipe, seed)
+    if (out / CARD).exists():
+        refuse_other_run(out, read_card(out)["identity"], identity)
+        logger.info("%s is trained already in %s", stage.id, out)
+        return load(out)
+    total_steps = recipe.total_steps(data.train.n_rows)
+    model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
+    generator = torch.Generator().manual_seed(seed)
+    fan_in = recipe.initialisation == "fan_in"
+    (initialise_fan_in if fan_in else initialise_pytorch_default)(model, generator)
+    optimizers = build_optimizers(model, recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    progress = load_snapshot(out, model, optimizers, identity)
+    forget_after(out, progress.step)
+    if progress.step < total_steps:
+        run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
+        progress = run.steps(progress, on_step, snapshot_seconds)
+    return _finish(model, data, progress, out, identity)
+
+
+def batch_rows(step: int, n_rows: int, batch: int, seed: int) -> np.ndarray:
+    """Row numbers of a step: every epoch a new permutation that depends on the seed alone."""
+    steps_per_epoch = n_rows // batch
+    epoch, within = divmod(step, steps_per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(n_rows)
+    return order[within * batch : (within + 1) * batch]
+
+
+@dataclass
+class _Run:
+    """One run under way."""
+
+    model: StageModel
+    optimizers: list[torch.optim.Optimizer]
+    data: Data
+    recipe: Recipe
+    seed: int
+    total_steps: int
+    out: Path
+    identity: dict[str, Any]
+
+    def steps(
+        self, progress: Progress, on_step: OnStep | None, snapshot_seconds: float
+    ) -> Progress:
+        """Train to the end, writing metrics and snapshots on the way."""
+        recipe, total = self.recipe, self.total_steps
+        began = time.monotonic() - progress.seconds
+        snapshot_at = time.monotonic() + snapshot_seconds
+        losses: list[float] = []
+        line: dict[str, Any] = {}
+        for step in range(progress.step, total):
+            losses.append(self.backward(step))
+            done, logs = step + 1, (step + 1) % recipe.log_every == 0 or step + 1 == total
+            norms = gradient_norms(self.model) if logs else {}
+            self.update(step)
+            if logs:
+                if not np.isfinite(losses).all():
+                    raise InputError(
+                        f"the loss stopped being finite before step {done}; the last good snapshot "
+                        f"is kept in {self.out}: delete it and train with a lower learning rate"
+                    )
+                line = self.metrics(done, losses, norms, time.monotonic() - began)
+                append_metrics(self.out, line)
+                losses = []
+                if time.monotonic() >= snapshot_at or done == total:
+                    progress = Progress(step=done, seconds=time.monotonic() - began)
+                    save_snapshot(self.out, self.model, self.optimizers, progress, self.identity)
+                    snapshot_at = time.monotonic() + snapshot_seconds
+            if on_step:
+                on_step(done, total, line)
+        return progress
+
+    def backward(self, step: int) -> float:
+        """Loss and gradients of one batch; the loss in nats, without the balancing term."""
+        rows = batch_rows(step, self.data.train.n_rows, self.recipe.batch_rows, self.seed)
+        tokens = torch.from_numpy(self.data.train.tokens[np.sort(rows)].astype(np.int64))
+        dtype = torch.bfloat16 if self.identity["precision"] == "bfloat16" else torch.float32
+        router: dict[str, Tensor] = {}
+        hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
+        with (
+            self.model.hooks(hooks if self.recipe.balance_weight else []),
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
+        ):
+            hidden = self.model.hidden(tokens[:, :-1])
+        targets = tokens[:, 1:]
+        if self.recipe.last_token_only:
+            hidden, targets = hidden[:, -1:], targets[:, -1:]
+        loss = linear_cross_entropy(
+            hidden.flatten(0, 1).float(),
+            self.model.W_U,
+            self.model.b_U,
+            targets.flatten(),
+            dtype=dtype,
+        )
+        balance = self.recipe.balance_weight * balance_loss(router) if router else 0.0
+        (loss + balance).backward()
+        return loss.item()
+
+    def update(self, step: int) -> None:
+        """One optimizer step."""
+        if self.recipe.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        set_lr(self.optimizers, self.recipe.lr_scale(step, self.total_steps))
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.model.zero_grad(set_to_none=True)
+
+    def metrics(
+        self, done: int, losses: list[float], norms: dict[str, float], seconds: float
+    ) -> dict[str, Any]:
+        """One line of metrics, with a validation when it is due."""
+        recipe = self.recipe
+        scored = 1 if recipe.last_token_only else self.data.train.width - 1
+        line = {
+            "step": done,
+            "tokens_seen": done * recipe.batch_rows * scored,
+            "train_loss_nats": float(np.mean(losses)),
+            "lr": recipe.lr * recipe.lr_scale(done - 1, self.total_steps),
+            "grad_norm": norms,
+            "seconds": round(seconds, 3),
+        }
+        if done % recipe.validate_every == 0 or done == self.total_steps:
+            line["val_loss_nats"] = mean_loss(self.model, self.data.validation.tokens)
+        return line
+
+
+def _is_router(name: str) -> bool:
+    return name.endswith(("hook_expert_weights", "hook_expert_indices"))
+
+
+def _finish(
+    model: StageModel, data: Data, progress: Progress, out: Path, identity: dict[str, Any]
+) -> StageModel:
+    """Store the weights, validate what is stored, and write the card, which ends the run."""
+    save_weights(model, out)
+    if not is_shipped(data.tokenizer.sha256):
+        data.tokenizer.save(out / "tokenizer")
+    load_weights(model, out)
+    write_card(
+        out,
+        identity=identity,
+        train=data.train,
+        validation=data.validation,
+        tokenizer=data.tokenizer,
+        last_line=read_metrics(out)[-1],
+        seconds=progress.seconds,
+        val_loss_nats=mean_loss(model, data.validation.tokens),
+    )
+    (out / SNAPSHOT).unlink(missing_ok=True)
+    return model

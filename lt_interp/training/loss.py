@@ -1,0 +1,86 @@
+"""Cross-entropy over a large vocabulary without ever holding all logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 1024  # tokens whose logits are held at once: 16 MB in float32 for 4,096 ids
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Mean cross-entropy of `hidden W_U + b_U`, its gradients computed along with it.
+
+    The logits of one chunk are made, turned into probabilities and then into their own gradient
+    (softmax minus one-hot) in place, multiplied into the gradients of hidden, W_U and b_U, and
+    forgotten. Backward then only scales what is there.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, hidden: Tensor, W_U: Tensor, b_U: Tensor, targets: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        weight, bias = W_U.to(dtype), b_U.to(dtype)
+        d_hidden = torch.empty_like(hidden)
+        d_weight = torch.zeros_like(W_U)
+        d_bias = torch.zeros_like(b_U)
+        total = hidden.new_zeros(())
+        for start in range(0, len(targets), CHUNK):
+            part = slice(start, start + CHUNK)
+            x, target = hidden[part].to(dtype), targets[part, None]
+            log_probs = torch.addmm(bias, x, weight).float().log_softmax(dim=-1)
+            total -= log_probs.gather(1, target).sum()
+            gradient = log_probs.exp_()
+            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
+            d_bias += gradient.sum(dim=0)
+            gradient = gradient.to(dtype)
+            d_hidden[part] = (gradient @ weight.T).to(d_hidden.dtype)
+            d_weight += (x.T @ gradient).float()
+        scale = 1 / len(targets)
+        ctx.save_for_backward(d_hidden.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale))
+        return total * scale
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        d_hidden, d_weight, d_bias = ctx.saved_tensors
+        (upstream,) = grad_outputs
+        return d_hidden * upstream, d_weight * upstream, d_bias * upstream, None, None
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "token d_in"],
+    W_U: Float[Tensor, "d_in d_vocab"],
+    b_U: Float[Tensor, "d_vocab"],
+    targets: Int[Tensor, "token"],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats of targets under `hidden W_U + b_U`.
+
+    Args:
+        hidden: What the unembedding reads.
+        W_U: Unembedding weights.
+        b_U: Unembedding bias.
+        targets: The true next tokens.
+        dtype: Type of the matrix products; sums are float32 whatever it is.
+    """
+    return _LinearCrossEntropy.apply(hidden, W_U, b_U, targets, dtype)
+
+
+@torch.no_grad()
+def token_losses(
+    hidden: Float[Tensor, "token d_in"],
+    W_U: Float[Tensor, "d_in d_vocab"],
+    b_U: Float[Tensor, "d_vocab"],
+    targets: Int[Tensor, "token"],
+) -> Float[Tensor, "token"]:
+    """Cross-entropy in nats of every target, for evaluation: no gradients, float32."""
+    losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    for start in range(0, len(targets), CHUNK):
+        part = slice(start, start + CHUNK)
+        log_probs = torch.addmm(b_U, hidden[part], W_U).log_softmax(dim=-1)
+        losses[part] = -log_probs.gather(1, targets[part, None])[:, 0]
+    return losses

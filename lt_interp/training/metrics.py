@@ -1,0 +1,35 @@
+"""The lines of `metrics.jsonl`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lt_interp.errors import InputError
+from lt_interp.files import write_text
+from lt_interp.training.checkpoint import METRICS
+
+
+def append_metrics(folder: Path, line: dict[str, Any]) -> None:
+    """Add one line."""
+    with (folder / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All lines of a run; a last line that an interruption cut short is left out."""
+    path = folder / METRICS
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        return [json.loads(line) for line in lines[:-1]]
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged ({error}); restore it") from None
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Drop the lines that lie after a snapshot, since those steps are trained again."""
+    kept = [line for line in read_metrics(folder) if line["step"] <= step]
+    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))

@@ -1,0 +1,154 @@
+"""How a stage is trained: every choice in one place, two recipes by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lt_interp.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A way to train.
+
+    Attributes:
+        name: What the command line calls it.
+        epochs: Passes over the training rows.
+        max_steps: End after so many steps even if epochs are left.
+        batch_rows: Rows a step.
+        optimizer: `"adamw"` for every parameter, or `"muon"` for the matrices inside blocks and
+            AdamW for the rest (embeddings, unembedding, biases, norms, router).
+        lr: Peak learning rate of matrices inside blocks.
+        lr_embed: Peak learning rate of token and position embeddings.
+        lr_unembed: Peak learning rate of all other parameters.
+        betas: AdamW's.
+        weight_decay: Decoupled. `"adamw"` decays every parameter, `"muon"` matrices other than
+            embeddings (a rare token's would fade away between its occurrences).
+        warmup_steps: Steps of linear rise to the peak.
+        schedule: What follows: `"constant"`, or `"linear"` down to zero at the last step.
+        clip_norm: Largest gradient norm; 0 for no clipping.
+        initialisation: `"pytorch"` or `"fan_in"` (`lt_interp.model.initialisation`).
+        precision: `"float32"`, or `"auto"`: bfloat16 products where the processor has them.
+        last_token_only: Predict only the last token of each row.
+        balance_weight: Weight of the load-balancing loss of gated experts.
+        validate_every: Steps between validations.
+        log_every: Steps between lines of metrics.
+    """
+
+    name: str
+    epochs: float = 1
+    max_steps: int | None = None
+    batch_rows: int
+    optimizer: Literal["adamw", "muon"]
+    lr: float
+    lr_embed: float
+    lr_unembed: float
+    betas: tuple[float, float]
+    weight_decay: float
+    warmup_steps: int
+    schedule: Literal["constant", "linear"]
+    clip_norm: float
+    initialisation: Literal["pytorch", "fan_in"]
+    precision: Literal["float32", "auto"]
+    last_token_only: bool = False
+    balance_weight: float = 0.0
+    validate_every: int = 500
+    log_every: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        for name in ("epochs", "batch_rows", "lr", "validate_every", "log_every"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.validate_every % self.log_every:
+            raise InputError("validate_every must be a multiple of log_every")
+
+    def total_steps(self, n_rows: int) -> int:
+        """Steps of the whole run over a corpus of so many rows."""
+        steps = math.floor(self.epochs * (n_rows // self.batch_rows))
+        if steps < 1:
+            raise InputError(
+                f"{n_rows} rows make no batch of {self.batch_rows} rows in {self.epochs} epochs; "
+                "take a larger corpus, more epochs or a smaller batch"
+            )
+        return min(steps, self.max_steps or steps)
+
+    def lr_scale(self, step: int, total_steps: int) -> float:
+        """The learning rate of a step as a share of its peak; the first step is 0."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        return warm * (1 - step / total_steps) if self.schedule == "linear" else warm
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values."""
+        return {**dataclasses.asdict(self), "betas": list(self.betas)}
+
+
+ARTICLE = Recipe(
+    name="article",
+    batch_rows=64,
+    optimizer="adamw",
+    lr=1e-3,
+    lr_embed=1e-3,
+    lr_unembed=1e-3,
+    betas=(0.9, 0.999),
+    weight_decay=0.01,
+    warmup_steps=0,
+    schedule="constant",
+    clip_norm=0.0,
+    initialisation="pytorch",
+    precision="float32",
+)
+
+LADDER = Recipe(
+    name="ladder",
+    epochs=0.4,
+    batch_rows=8,
+    optimizer="muon",
+    lr=1e-2,
+    lr_embed=1e-1,
+    lr_unembed=1e-2,
+    betas=(0.9, 0.98),
+    weight_decay=0.1,
+    warmup_steps=100,
+    schedule="linear",
+    clip_norm=1.0,
+    initialisation="fan_in",
+    precision="auto",
+)
+
+# What the article's notebooks did differently for some stages.
+_ARTICLE_EXCEPTIONS: dict[str, dict[str, Any]] = {
+    "01_bag_of_words": {"batch_rows": 256, "epochs": 3, "last_token_only": True},
+    "02_bow_position": {"batch_rows": 256, "epochs": 3, "last_token_only": True},
+    "03b_trigram": {"max_steps": 5000},
+    "03b_fourgram": {"max_steps": 5000},
+    "04_attention": {"epochs": 3},
+}
+# Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
+_LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {"10_moe_gated": {"balance_weight": 0.01}}
+
+RECIPES = {
+    "article": (ARTICLE, _ARTICLE_EXCEPTIONS),
+    "ladder": (LADDER, _LADDER_EXCEPTIONS),
+}
+
+
+def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
+    """The recipe of that name for a stage, its exceptions included.
+
+    Args:
+        name: `"article"` or `"ladder"`.
+        stage_id: The stage to train.
+        changes: Fields to set otherwise; `None` leaves the recipe's own.
+
+    Raises:
+        InputError: There is no such recipe.
+    """
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r}; allowed: {', '.join(RECIPES)}")
+    recipe, exceptions = RECIPES[name]
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    return dataclasses.replace(recipe, **{**exceptions.get(stage_id, {}), **wanted})

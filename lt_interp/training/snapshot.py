@@ -1,0 +1,92 @@
+"""Everything a run needs to go on after an interruption, in one file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from lt_interp.errors import InputError
+from lt_interp.files import write_bytes
+from lt_interp.model.stage_model import StageModel
+from lt_interp.training.optimizer import optimizer_tensors, restore_optimizers
+
+SNAPSHOT = "snapshot.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: Optimizer steps done.
+        seconds: Time spent, over all interruptions.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def save_snapshot(
+    folder: Path,
+    model: StageModel,
+    optimizers: list[torch.optim.Optimizer],
+    progress: Progress,
+    identity: dict[str, Any],
+) -> None:
+    """Replace the folder's snapshot."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"optim/{k}": t for k, t in optimizer_tensors(model, optimizers).items()}
+    metadata = {
+        "identity": json.dumps(identity, sort_keys=True),
+        "step": str(progress.step),
+        "seconds": repr(progress.seconds),
+    }
+    write_bytes(folder / SNAPSHOT, save(tensors, metadata))
+
+
+def load_snapshot(
+    folder: Path,
+    model: StageModel,
+    optimizers: list[torch.optim.Optimizer],
+    identity: dict[str, Any],
+) -> Progress:
+    """Put a model and its optimizers where the folder's snapshot left them.
+
+    Returns:
+        How far that is; the start where there is no snapshot.
+
+    Raises:
+        InputError: The snapshot is of another run, or damaged.
+    """
+    path = folder / SNAPSHOT
+    if not path.exists():
+        return Progress()
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it to start over") from None
+    refuse_other_run(folder, json.loads(metadata["identity"]), identity)
+    weights = {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}
+    state = {k.removeprefix("optim/"): t for k, t in tensors.items() if k.startswith("optim/")}
+    model.load_state_dict(weights)
+    restore_optimizers(model, optimizers, state)
+    return Progress(step=int(metadata["step"]), seconds=float(metadata["seconds"]))
+
+
+def refuse_other_run(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise `InputError` if a folder belongs to a run with other settings, naming them."""
+    keys = sorted(found.keys() | wanted.keys())
+    differing = [key for key in keys if found.get(key) != wanted.get(key)]
+    if differing:
+        raise InputError(
+            f"{folder} holds another run (it differs in {', '.join(differing)}); "
+            "choose another --out, or delete the folder to start over"
+        )
