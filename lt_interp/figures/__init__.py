@@ -1,0 +1,1 @@
+"""Figures: functions that draw a saved result on an axis."""

@@ -1,0 +1,75 @@
+"""Pages from saved results, and from nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from lt_interp.errors import InputError
+from lt_interp.figures.save import save_svg
+from lt_interp.files import write_text
+from lt_interp.methods.result import Result
+from lt_interp.report.evolution import EVOLUTION
+from lt_interp.report.index import index_context
+from lt_interp.report.page import Page
+from lt_interp.report.position_blindness import POSITION_BLINDNESS
+from lt_interp.report.provenance import corpus_sentences, how_made
+from lt_interp.report.render import render
+
+LOGGER = logging.getLogger(__name__)
+TITLE = "The ladder at a glance"
+RESULT = "result.json"
+
+# The page of every analysis that has one, in the order of the index.
+PAGES: dict[str, Page] = {"evolution": EVOLUTION, "position_blindness": POSITION_BLINDNESS}
+
+
+def build_pages(
+    out: str | Path, *, progress: Callable[[int, int, str], None] | None = None
+) -> list[Path]:
+    """Draw the figures and write the pages of every saved result under a folder.
+
+    The same results give the same bytes; no model and no corpus is opened.
+
+    Args:
+        out: Holds `<analysis>/result.json`; the pages are written beside those, and `index.md`.
+        progress: Called with how many pages are done, how many there are, and the one begun.
+
+    Returns:
+        The pages that were written, the index first.
+
+    Raises:
+        InputError: The folder holds no result, or one that is damaged.
+    """
+    out = Path(out)
+    names = [name for name in PAGES if (out / name / RESULT).is_file()]
+    if not names:
+        raise InputError(
+            f"{out} holds no saved result; expected one of "
+            f"{', '.join(f'{name}/{RESULT}' for name in PAGES)}: run the analyses first"
+        )
+    results = {name: Result.load(out / name) for name in names}
+    for done, (name, result) in enumerate(results.items()):
+        if progress is not None:
+            progress(done, len(names), name)
+        _build_page(out / name, PAGES[name], result)
+    if progress is not None:
+        progress(len(names), len(names), "index")
+    index = {"title": TITLE, **index_context(results, PAGES)}
+    write_text(out / "index.md", render("index.md.j2", index))
+    return [out / "index.md", *(out / name / "report.md" for name in names)]
+
+
+def _build_page(folder: Path, page: Page, result: Result) -> None:
+    """The figures and the page of one result."""
+    for file, (draw, size) in page.drawings(result).items():
+        save_svg(folder / file, draw, size=size)
+    context = {
+        "title": page.title,
+        "corpus": corpus_sentences(result.meta),
+        "made": how_made(result.meta),
+        **page.context(result),
+    }
+    write_text(folder / "report.md", render(page.template, context))
+    LOGGER.info("wrote %s", folder / "report.md")

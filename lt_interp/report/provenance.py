@@ -1,0 +1,84 @@
+"""What a page was measured on, said in plain language, and how it can be made again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lt_interp.corpus.sources import EMBEDDED
+from lt_interp.figures.labels import stage_label
+from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.numbers import count, perplexity, perplexity_of
+
+SHORT = 12  # hexadecimal digits of a hash that is only there to tell files apart
+
+
+def corpus_sentences(meta: dict[str, Any]) -> str:
+    """Which stories a result was measured on, and what that means for a comparison."""
+    corpus = meta["corpus"]
+    size = f"{count(corpus['n_stories'])} stories, {count(corpus['n_rows'])} rows of tokens"
+    if corpus["name"] == EMBEDDED:
+        return (
+            f"**Measured on the embedded stories** ({size}): children's stories that come with the "
+            "package. The shipped models never trained on them. They are **not** TinyStories' "
+            "validation split, on which the article's figures were measured, so its figures stand "
+            "beside ours for orientation and are no like-for-like comparison."
+        )
+    part = {
+        "all": "the whole of it",
+        "validation": "its validation split",
+        "train": "its training split",
+    }.get(corpus["split"], f"its split {plain(corpus['split'])}")
+    return (
+        f"**Measured on {code(corpus['name'])}**, {part} ({size}). The article measured on the "
+        "18,616 rows of TinyStories' own validation split; what differs from that in this text "
+        "also moves the figures."
+    )
+
+
+def how_made(meta: dict[str, Any]) -> dict[str, str]:
+    """The parts of a page's last section, as markdown."""
+    corpus = meta["corpus"]
+    versions = ", ".join(f"{plain(name)} {plain(v)}" for name, v in meta["versions"].items())
+    return {
+        "command": code(meta["command"]),
+        "corpus": f"{code(corpus['name'])}, split {plain(corpus['split'])}, "
+        f"sha256 {code(corpus['sha256'])}",
+        "seed": str(meta["seed"]),
+        "versions": versions,
+        "made_on": plain(str(meta["made_on"])),
+        "notes": "\n".join(f"- {plain(note)}" for note in _notes(meta)),
+        "checkpoints": _checkpoints(meta["models"]),
+    }
+
+
+def _notes(meta: dict[str, Any]) -> list[str]:
+    """Remarks of the analysis: named ones, a list of them, a single one, or none."""
+    notes = meta.get("notes") or []
+    if isinstance(notes, dict):
+        return [f"{key.replace('_', ' ')}: {_value(value)}" for key, value in notes.items()]
+    return [notes] if isinstance(notes, str) else [_value(note) for note in notes]
+
+
+def _value(value: Any) -> str:
+    """A remark's value as text; anything nested as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
+    """A table of the weights that were opened."""
+    headers = ["checkpoint", "stage", "weights sha256", "recipe", "seed", "tokens seen",
+               "perplexity when trained"]  # fmt: skip
+    rows = [
+        [
+            code(name),
+            plain(stage_label(card["stage"])),
+            code(card["weights_sha256"][:SHORT]),
+            plain(str(card["recipe"])),
+            str(card["seed"]),
+            count(card["tokens_seen"]),
+            perplexity(perplexity_of(card["val_loss_nats"])),
+        ]
+        for name, card in models.items()
+    ]
+    return table(headers, rows, align="llllrrr")

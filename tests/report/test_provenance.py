@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from lt_interp.report.provenance import corpus_sentences, how_made
+
+
+def test_embedded_stories_are_told_from_the_articles_split(evolution):
+    said = corpus_sentences(evolution(["06_ffn"]).meta)
+    assert "embedded stories** (660 stories, 628 rows of tokens)" in said
+    assert "never trained on them" in said
+    assert "**not** TinyStories' validation split" in said
+
+
+def test_another_corpus_is_named_with_its_split(evolution):
+    said = corpus_sentences(evolution(["06_ffn"], corpus="a<b>.txt").meta)
+    assert "<code>a&lt;b&gt;.txt</code>**, its validation split" in said
+    assert "embedded" not in said
+
+
+def test_how_made_holds_what_repeats_the_page(evolution):
+    made = how_made(evolution(["06_ffn", "07_block"]).meta)
+    assert made["command"] == "<code>lt-interp report --corpus embedded</code>"
+    assert "ab" * 32 in made["corpus"]
+    assert made["seed"] == "7"
+    assert made["versions"] == "lt-interp 0.1.0, torch 2.13.0"
+    assert made["made_on"] == "2026-01-02"
+    lines = made["checkpoints"].splitlines()
+    assert [line.split(" | ")[2] for line in lines[2:]] == [
+        "<code>000000000000</code>", "<code>010101010101</code>",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("notes", "written"),
+    [
+        ({"top_k": [1, 2], "why": "a|b"}, "- top k: &#91;1, 2&#93;\n- why: a&#124;b"),
+        ("alone", "- alone"),
+        (["one", "two"], "- one\n- two"),
+        (None, ""),
+    ],
+)
+def test_notes_of_any_form_become_a_list(evolution, notes, written):
+    assert how_made({**evolution(["06_ffn"]).meta, "notes": notes})["notes"] == written
