@@ -6,8 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from transformer_lens.config import TransformerLensConfig
-
 from lt_interp.errors import InputError
 
 
@@ -133,35 +131,6 @@ class ModelConfig:
         if values.get("experts") is not None:
             values["experts"] = Experts(**_checked(Experts, values["experts"], "experts"))
         return cls(**values)
-
-    def to_transformer_lens(self) -> TransformerLensConfig:
-        """The same under HookedTransformer's field names, as `model.cfg`.
-
-        A model without attention has `n_heads` and `d_head` 0, one without blocks `n_layers` 0.
-        """
-        cfg = TransformerLensConfig(
-            d_model=self.d_model,
-            d_head=self.d_head,
-            n_layers=self.depth,
-            n_ctx=self.n_ctx,
-            n_heads=self.n_heads,
-            d_mlp=self.d_mlp,
-            d_vocab=self.d_vocab,
-            device="cpu",
-            default_prepend_bos=False,
-            attn_only=not self.d_mlp,
-            act_fn="relu",
-            normalization_type=self.wiring.norm,
-            num_experts=self.experts.count if self.experts else None,
-            experts_per_token=1 if self.experts else None,
-        )
-        for name in ("use_attn_in", "use_hook_mlp_in", "ungroup_grouped_query_attention"):
-            setattr(cfg, name, False)
-        cfg.attn_scale = self.d_head**0.5
-        cfg.d_vocab_out = self.d_vocab
-        cfg.attention_dir = "causal"
-        cfg.model_name = "lt_interp"
-        return cfg
 
 
 def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def corpus_sentences(meta: dict[str, Any]) -> str:
     if corpus["name"] == EMBEDDED:
         return (
             f"**Measured on the embedded stories** ({size}): children's stories that come with the "
-            "package. The shipped models never trained on them. They are **not** TinyStories' "
+            f"package. {_seen_in_training(meta)} They are **not** TinyStories' "
             "validation split, on which the article's figures were measured, so its figures stand "
             "beside ours for orientation and are no like-for-like comparison."
         )
@@ -32,7 +32,21 @@ def corpus_sentences(meta: dict[str, Any]) -> str:
     return (
         f"**Measured on {code(corpus['name'])}**, {part} ({size}). The article measured on the "
         "18,616 rows of TinyStories' own validation split; what differs from that in this text "
-        "also moves the figures."
+        f"also moves the figures. {_seen_in_training(meta)}"
+    )
+
+
+def _seen_in_training(meta: dict[str, Any]) -> str:
+    """Whether a model was trained on what it is measured on, judged by the corpus's name."""
+    corpus = meta["corpus"]
+    trained_on = {name: model["trained_on"]["name"] for name, model in meta["models"].items()}
+    seen = [name for name, corpus_name in trained_on.items() if corpus_name == corpus["name"]]
+    if not seen or corpus["split"] == "validation":
+        return "No model here was trained on them."
+    names = ", ".join(code(name) for name in seen)
+    return (
+        f"**{names} trained on stories of this very corpus**, so those figures also show what was "
+        "memorised."
     )
 
 

@@ -22,6 +22,7 @@ def meta(stages: Sequence[str], *, corpus: str = "embedded") -> dict:
         stage: {
             "stage": stage, "weights_sha256": f"{place:02d}" * 32, "seed": 0,
             "tokens_seen": 55_000_000, "recipe": "ladder", "val_loss_nats": 2.2,
+            "trained_on": {"name": "tinystories", "split": "train", "sha256": "cd" * 32},
         }
         for place, stage in enumerate(stages)
     }  # fmt: skip

@@ -8,7 +8,7 @@ from lt_interp.report.provenance import corpus_sentences, how_made
 def test_embedded_stories_are_told_from_the_articles_split(evolution):
     said = corpus_sentences(evolution(["06_ffn"]).meta)
     assert "embedded stories** (660 stories, 628 rows of tokens)" in said
-    assert "never trained on them" in said
+    assert "No model here was trained on them." in said
     assert "**not** TinyStories' validation split" in said
 
 
@@ -16,6 +16,15 @@ def test_another_corpus_is_named_with_its_split(evolution):
     said = corpus_sentences(evolution(["06_ffn"], corpus="a<b>.txt").meta)
     assert "<code>a&lt;b&gt;.txt</code>**, its validation split" in said
     assert "embedded" not in said
+
+
+def test_a_model_trained_on_what_is_measured_is_named(evolution):
+    meta = evolution(["06_ffn", "07_block"]).meta
+    meta["models"]["07_block"]["trained_on"]["name"] = "embedded"
+    said = corpus_sentences(meta)
+    assert "<code>07_block</code> trained on stories of this very corpus**" in said
+    assert "06_ffn" not in said
+    assert "No model here" not in said
 
 
 def test_how_made_holds_what_repeats_the_page(evolution):

@@ -1,0 +1,18 @@
+"""Which stages cannot see word order: `python analyses/position_blindness.py`."""
+
+from __future__ import annotations
+
+from _recipe import run
+
+from lt_interp.methods.position_blindness import position_blindness
+
+# Every shipped stage; or name some, such as ["04_attention", "05_attn_position"].
+CHECKPOINTS = None
+# The same words in another order; the article's pair.
+PAIR = ("The girl saw the dog", "The dog saw the girl")
+# Where unrelated contexts are cut from, for scale.
+CORPUS = "embedded"
+SEED = 0
+
+if __name__ == "__main__":
+    run(position_blindness, checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, pair=PAIR)

@@ -1,0 +1,49 @@
+"""Corpora and token rows as the commands open them: with bars, and with the split they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lt_interp.cli.progress import bar
+from lt_interp.corpus.sources import EMBEDDED, VALIDATION_ONE_IN, Corpus, open_corpus
+from lt_interp.corpus.tokenizer import Tokenizer
+from lt_interp.corpus.windows import Rows, open_rows
+
+# The article's: the context of 256, so 255 predictions a row.
+ROW_WIDTH = 256
+
+
+def open_stories(spec: str, *, split: str | None = None) -> Corpus:
+    """`open_corpus` with a bar."""
+    with bar(f"reading {spec}") as advance:
+        return open_corpus(spec, split=split, progress=advance)
+
+
+def encode(corpus: Corpus, tokenizer: Tokenizer, *, width: int = ROW_WIDTH) -> Rows:
+    """`open_rows` with a bar."""
+    with bar(f"encoding {corpus.name} ({corpus.split})") as advance:
+        return open_rows(corpus, tokenizer, width=width, progress=advance)
+
+
+def is_single_file(spec: str) -> bool:
+    """Whether a source has no splits of its own."""
+    return spec == EMBEDDED or Path(spec).expanduser().is_file()
+
+
+def training_stories(spec: str, *, split: str | None = None) -> Corpus:
+    """What vocabularies are counted on: a single file whole, else the training split.
+
+    Args:
+        spec: The source.
+        split: A split that the user asked for instead.
+    """
+    return open_stories(spec, split=split or ("all" if is_single_file(spec) else "train"))
+
+
+def split_rule(train: Corpus, validation: Corpus) -> str:
+    """One line that says how a single file was split, and into what."""
+    return (
+        f"note: {train.name} is a single file; about one story in {VALIDATION_ONE_IN} is held out "
+        "for validation, chosen by the SHA-256 of the story, the same ones every time: "
+        f"{train.n_stories:,} to train on, {validation.n_stories:,} to validate on"
+    )

@@ -1,0 +1,81 @@
+"""`lt-interp evaluate`: how well trained stages predict a corpus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lt_interp.cli.choices import LARGEST_SEED, chosen_checkpoints
+from lt_interp.cli.console import note, print_json, print_table
+from lt_interp.cli.corpora import encode, open_stories
+from lt_interp.cli.progress import bar
+
+if TYPE_CHECKING:
+    from lt_interp.corpus.sources import Corpus
+    from lt_interp.methods.checkpoints import Checkpoint
+
+
+def evaluate(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="STAGE", help="Shipped checkpoints, or folders of others."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every shipped checkpoint.")] = False,
+    corpus: Annotated[
+        str,
+        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
+    ] = "embedded",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, validation or all; a single file is scored whole by default."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the interval's bootstrap.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Score stages on a corpus, every position, with a 95% interval by story."""
+    with bar("looking for checkpoints"):
+        checkpoints = chosen_checkpoints(stages, all_=all_)
+    stories = open_stories(corpus, split=split)
+    found = [_score(checkpoint, stories, seed=seed) for checkpoint in checkpoints]
+    note(f"{stories.name} ({stories.split}): {stories.n_stories:,} stories")
+    if as_json:
+        print_json(found)
+        return
+    columns = ["stage", "loss (nats)", "perplexity", "95% interval", "last token", "tokens"]
+    print_table(columns, [_row(entry) for entry in found])
+
+
+def _score(checkpoint: Checkpoint, stories: Corpus, *, seed: int) -> dict[str, Any]:
+    """One checkpoint's figures, with bars."""
+    from lt_interp.methods.evaluation import evaluate as score
+
+    model = checkpoint.load()
+    assert model.tokenizer is not None, "no checkpoint opens without its tokenizer"
+    rows = encode(stories, model.tokenizer, width=model.cfg.n_ctx)
+    with bar(f"scoring {checkpoint.name}") as advance:
+        result = score(model, rows, seed=seed, progress=advance)
+    interval = result.perplexity_interval
+    return {
+        "id": checkpoint.name,
+        "loss_nats": result.loss_nats,
+        "perplexity": result.perplexity,
+        "perplexity_interval": interval and list(interval),
+        "perplexity_last_token": result.perplexity_last_token,
+        "n_tokens": result.n_tokens,
+        "n_stories": result.n_stories,
+    }
+
+
+def _row(entry: dict[str, Any]) -> list[Any]:
+    interval = entry["perplexity_interval"]
+    return [
+        entry["id"],
+        round(entry["loss_nats"], 4),
+        entry["perplexity"],
+        interval and f"{interval[0]:.4g} to {interval[1]:.4g}",
+        entry["perplexity_last_token"],
+        entry["n_tokens"],
+    ]

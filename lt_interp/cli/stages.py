@@ -1,0 +1,25 @@
+"""`lt-interp stages`: the ladder as a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lt_interp.cli.console import print_json, print_table
+from lt_interp.cli.progress import bar
+
+
+def stages(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """List the ladder: what each stage adds, its parameters, and how well it predicts."""
+    with bar("reading checkpoints"):
+        from lt_interp.methods.ladder import ladder
+
+        rows = ladder()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["stage", "adds", "parameters", "tokens seen", "perplexity", "article's"]
+    print_table(columns, [list(row.values()) for row in rows])

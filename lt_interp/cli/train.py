@@ -1,0 +1,111 @@
+"""`lt-interp train`: stages from text to checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lt_interp.cli.choices import LARGEST_SEED, chosen_stages
+from lt_interp.cli.console import note
+from lt_interp.cli.corpora import encode, is_single_file, open_stories, split_rule
+from lt_interp.cli.exits import INTERRUPTED
+from lt_interp.cli.outputs import require_writable
+from lt_interp.cli.progress import bar
+from lt_interp.errors import InputError
+
+if TYPE_CHECKING:
+    from lt_interp.corpus.tokenizer import Tokenizer
+    from lt_interp.stages import Stage
+    from lt_interp.training.loop import Data
+    from lt_interp.training.recipe import Recipe
+
+
+def train(
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="STAGE", help="Stages of the ladder.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every stage.")] = False,
+    corpus: Annotated[
+        str,
+        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
+    ] = "embedded",
+    recipe: Annotated[str, typer.Option(help="ladder, or article for what it did.")] = "ladder",
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights and order.")
+    ] = 0,
+    epochs: Annotated[
+        float | None, typer.Option(help="Passes over the corpus, instead of the recipe's.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where the runs go: OUT/STAGE, or OUT/STAGE-seedN for other seeds.")
+    ] = Path("runs"),
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer's folder, instead of the shipped one.")
+    ] = None,
+) -> None:
+    """Train stages; interrupted, the same command goes on from the last snapshot."""
+    with bar("getting ready"):
+        from lt_interp.corpus.tokenizer import default_tokenizer, load_tokenizer
+
+        runs = [
+            (stage, _recipe(recipe, stage, epochs)) for stage in chosen_stages(stages, all_=all_)
+        ]
+        require_writable(out)
+        chosen = default_tokenizer() if tokenizer is None else load_tokenizer(tokenizer)
+    try:
+        data = _open(corpus, chosen)
+        for number, (stage, how) in enumerate(runs, start=1):
+            suffix = f"-seed{seed}" if seed else ""
+            title = f"{stage.id} ({number} of {len(runs)})" if len(runs) > 1 else stage.id
+            _run(_fitted(stage, chosen), data, how, seed, out / f"{stage.id}{suffix}", title)
+    except KeyboardInterrupt:
+        note("interrupted; the same command resumes from the last snapshot")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _recipe(name: str, stage: Stage, epochs: float | None) -> Recipe:
+    from lt_interp.training.recipe import recipe_for
+
+    if epochs is not None and not math.isfinite(epochs):
+        raise InputError(f"epochs must be a finite number above 0, not {epochs}")
+    return recipe_for(name, stage.id, epochs=epochs)
+
+
+def _open(corpus: str, tokenizer: Tokenizer) -> Data:
+    """Rows of both splits."""
+    from lt_interp.training.loop import Data
+
+    train = open_stories(corpus, split="train")
+    validation = open_stories(corpus, split="validation")
+    if is_single_file(corpus):
+        note(split_rule(train, validation))
+    return Data(
+        train=encode(train, tokenizer),
+        validation=encode(validation, tokenizer),
+        tokenizer=tokenizer,
+    )
+
+
+def _fitted(stage: Stage, tokenizer: Tokenizer) -> Stage:
+    """The stage with as many ids as the tokenizer has."""
+    config = dataclasses.replace(stage.config, d_vocab=tokenizer.d_vocab, eos_id=tokenizer.eos_id)
+    return dataclasses.replace(stage, config=config)
+
+
+def _run(stage: Stage, data: Data, recipe: Recipe, seed: int, out: Path, title: str) -> None:
+    """Train one stage, with its display, and say what came of it."""
+    from lt_interp.cli.training_display import training_display
+    from lt_interp.training.checkpoint import CARD, read_card
+    from lt_interp.training.loop import train as train_stage
+
+    was_done = (out / CARD).exists()
+    tokens_a_step = recipe.batch_rows * (1 if recipe.last_token_only else data.train.width - 1)
+    with training_display(title, tokens_a_step) as on_step:
+        train_stage(stage, data, recipe, seed=seed, out=out, on_step=on_step)
+    loss = read_card(out)["val_loss_nats"]
+    verb = "trained already" if was_done else "trained"
+    typer.echo(f"{out}: {verb}, validation loss {loss:.4f} nats, perplexity {math.exp(loss):.2f}")

@@ -1,0 +1,93 @@
+"""Where a stage's parameters are, counted from the shapes of its weights."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+
+from lt_interp.errors import InputError
+from lt_interp.model.config import ModelConfig
+from lt_interp.model.stage_model import StageModel
+from lt_interp.training.checkpoint import WEIGHTS
+
+Shapes = dict[str, tuple[int, ...]]
+
+# The first of these that a weight's name contains names its component.
+_COMPONENTS = {
+    "pos_embed": "position embedding",
+    "unembed": "unembedding",
+    "embed": "token embedding",
+    "attn": "attention",
+    "router": "router",
+    "experts": "experts",
+    "mlp": "feed-forward",
+    "ln": "LayerNorm",
+}
+_IN_ORDER = (
+    "token embedding",
+    "position embedding",
+    "attention",
+    "feed-forward",
+    "experts",
+    "router",
+    "LayerNorm",
+    "unembedding",
+)
+
+
+def stored_shapes(folder: Path) -> Shapes:
+    """Shapes of a checkpoint's weights, from the head of its file; no weight is read.
+
+    Raises:
+        InputError: The file is missing or is not a safetensors file.
+
+    Source:
+        The format: 8 bytes with the length of a JSON object that describes every tensor,
+        https://huggingface.co/docs/safetensors
+    """
+    path = folder / WEIGHTS
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > path.stat().st_size:
+                raise ValueError("the head is longer than the file")
+            head = json.loads(file.read(size))
+        return {
+            name: tuple(tensor["shape"]) for name, tensor in head.items() if name != "__metadata__"
+        }
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; restore it") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
+
+
+def built_shapes(config: ModelConfig) -> Shapes:
+    """Shapes of the weights of a model that is built without memory for them."""
+    with torch.device("meta"):
+        model = StageModel(config)
+    return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+
+
+def count(shapes: Shapes) -> int:
+    """Number of parameters.
+
+    Example:
+        >>> count({"embed.W_E": (4096, 128)})
+        524288
+    """
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def count_by_component(shapes: Shapes) -> dict[str, int]:
+    """Number of parameters of each component that is present, in the order data flows."""
+    totals = dict.fromkeys(_IN_ORDER, 0)
+    for name, shape in shapes.items():
+        totals[_component(name)] += math.prod(shape)
+    return {component: total for component, total in totals.items() if total}
+
+
+def _component(name: str) -> str:
+    return next(component for part, component in _COMPONENTS.items() if part in name)

@@ -1,0 +1,60 @@
+"""The ladder lists every stage in order, and says of the trained ones how they came out."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from lt_interp.article import article_stage
+from lt_interp.methods.ladder import ladder, stages
+from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import STAGES
+from lt_interp.training.checkpoint import load
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lt_interp.training.checkpoint.trained_folder", lambda: tmp_path)
+
+
+@pytest.mark.usefixtures("nothing_shipped")
+def test_untrained_ladder_has_its_sizes_and_no_perplexity() -> None:
+    rungs = ladder()
+    assert [rung["id"] for rung in rungs] == list(STAGES)
+    for rung in rungs:
+        article = article_stage(rung["id"])
+        assert rung["parameters"] == article.get("params", 1_745_152)  # the gated sister's
+        assert rung["article_perplexity"] == article.get("perplexity")
+        assert rung["tokens_seen"] is rung["perplexity"] is None
+
+
+@pytest.mark.usefixtures("shipped")
+def test_trained_rungs_are_read_from_their_folders(trained: Path) -> None:
+    rungs = {rung["id"]: rung for rung in ladder()}
+    assert list(rungs) == [*STAGES, "10_moe-seed1"]
+    for name in ("03_bigram", "10_moe", "10_moe-seed1"):
+        card = json.loads((trained / name / "run.json").read_text())
+        model: StageModel = load(trained / name)
+        assert rungs[name]["parameters"] == sum(p.numel() for p in model.parameters())
+        assert rungs[name]["tokens_seen"] == card["tokens_seen"] > 0
+        assert rungs[name]["perplexity"] == math.exp(card["val_loss_nats"])
+    assert rungs["10_moe-seed1"]["adds"] == f"{STAGES['10_moe'].adds} (seed 1)"
+    assert rungs["10_moe-seed1"]["article_perplexity"] == 8.1
+    assert rungs["09_multi_head"]["perplexity"] is None
+
+
+@pytest.mark.usefixtures("shipped")
+def test_stages_is_a_table_that_a_notebook_shows() -> None:
+    table = stages()
+    assert table["id"].tolist() == [rung["id"] for rung in ladder()]
+    assert table["parameters"].dtype == "int64"
+    assert table["tokens_seen"].isna().sum() == len(STAGES) - 5
+    assert all(f"<td>{stage}</td>" in table._repr_html_() for stage in STAGES)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_rungs_are_json_values() -> None:
+    assert json.loads(json.dumps(ladder(), allow_nan=False)) == ladder()

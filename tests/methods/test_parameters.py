@@ -1,0 +1,60 @@
+"""Counts agree with the article's, part by part, and with the file they are read from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lt_interp.article import article, article_stage
+from lt_interp.errors import InputError
+from lt_interp.methods.parameters import built_shapes, count, count_by_component, stored_shapes
+from lt_interp.stages import STAGES
+
+
+@pytest.mark.parametrize("stage", [stage["id"] for stage in article()["stages"]])
+def test_every_stage_has_the_articles_number_of_parameters(stage: str) -> None:
+    assert count(built_shapes(STAGES[stage].config)) == article_stage(stage)["params"]
+
+
+def test_components_of_the_largest_stage_by_hand() -> None:
+    # two blocks: 4 matrices 128 x 128; 2 experts of 128 x 512 + 512 + 512 x 128 + 128; 2 norms
+    assert count_by_component(built_shapes(STAGES["10_moe"].config)) == {
+        "token embedding": 4096 * 128,
+        "position embedding": 256 * 128,
+        "attention": 2 * 4 * 128 * 128,
+        "experts": 2 * 2 * (2 * 128 * 512 + 512 + 128),
+        "router": 2 * 2 * 128,
+        "LayerNorm": 5 * 2 * 128,
+        "unembedding": 128 * 4096 + 4096,
+    }
+
+
+def test_absent_components_are_not_listed() -> None:
+    assert list(count_by_component(built_shapes(STAGES["06_ffn"].config))) == [
+        "token embedding",
+        "position embedding",
+        "attention",
+        "feed-forward",
+        "unembedding",
+    ]
+
+
+def test_head_of_a_file_gives_the_shapes_of_its_tensors(tmp_path: Path) -> None:
+    tensors = {"embed.W_E": torch.zeros(7, 3), "unembed.b_U": torch.zeros(5)}
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert stored_shapes(tmp_path) == {"embed.W_E": (7, 3), "unembed.b_U": (5,)}
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0[]", b"short"])
+def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.safetensors"):
+        stored_shapes(tmp_path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        stored_shapes(tmp_path)

@@ -1,0 +1,122 @@
+"""Stages that read a bag cannot tell two orders apart; all others can, and it is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from lt_interp.corpus.simple_tokenizers import ByteTokenizer
+from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
+from lt_interp.methods.position_blindness import (
+    AS_PRINTED,
+    COMMON_LAST,
+    RELATIVE_BOUND,
+    expect_identical,
+    position_blindness,
+)
+from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import STAGES
+
+from .conftest import tiny
+
+# Which stages give one answer to both sentences, by what the sentences have in common.
+BLIND_AS_PRINTED = {"01_bag_of_words", "02_bow_position"}
+BLIND_WITH_COMMON_LAST = BLIND_AS_PRINTED | {"03_bigram", "04_attention"}
+PAIR = ("the girl saw the dogs", "the dogs saw the girl")
+
+
+def difference(stage: str, first: list[int], second: list[int], seed: int) -> tuple[float, float]:
+    """Largest difference of a logit after two rows of ids, and the largest logit."""
+    model = StageModel(tiny(stage), seed=seed).double()
+    with torch.no_grad():
+        logits = model(torch.tensor([first, second]))[:, -1]
+    return (logits[0] - logits[1]).abs().max().item(), logits.abs().max().item()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("seed", range(4))
+def test_architecture_decides_who_is_blind(stage: str, seed: int) -> None:
+    # In double precision rounding is 1e-16 and no order that is seen moves logits so little.
+    rng = np.random.default_rng(seed)
+    first = rng.choice(256, size=12, replace=False).tolist()
+    for shared_end in (0, 1, 2, 3):
+        cut = len(first) - shared_end
+        second = [*first[1:cut], first[0], *first[cut:]]
+        measured, scale = difference(stage, first, second, seed)
+        expected = expect_identical(tiny(stage), torch.tensor(first), torch.tensor(second))
+        assert (measured < 1e-12 * scale) == expected, (shared_end, measured)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_expectation_names_the_stages_the_article_means(stage: str) -> None:
+    config = tiny(stage)
+    first, second = (torch.tensor(list(text.encode())) for text in PAIR)
+    assert expect_identical(config, first, second) == (stage in BLIND_AS_PRINTED)
+    end = torch.tensor([ord(".")])
+    first, second = torch.cat([first, end]), torch.cat([second, end])
+    assert expect_identical(config, first, second) == (stage in BLIND_WITH_COMMON_LAST)
+
+
+def test_verdicts_on_checkpoints(trained: Path, rows: Rows) -> None:
+    names = [trained / name for name in ("10_moe", "10_moe-seed1", "04_attention", "03_bigram")]
+    result = position_blindness(names, rows, seed=0, pair=PAIR)
+    table = result.tables["differences"]
+    assert table["stage"].unique().tolist() == ["03_bigram", "04_attention", "10_moe"]
+    for row in table.itertuples():
+        blind = row.variant == COMMON_LAST and row.stage in BLIND_WITH_COMMON_LAST
+        assert row.identical == row.expected_identical == blind
+        assert row.identical == (row.max_abs_logit_difference <= row.bound)
+        # the bound is far below what unrelated contexts do, except where nothing matters
+        if row.stage != "03_bigram":
+            assert row.bound < 0.1 * row.reference_difference
+        assert row.reference_low <= row.reference_difference <= row.reference_high
+    assert len(table) == 3 * 2 * 2
+
+
+def test_figures_are_those_of_the_model(trained: Path, rows: Rows) -> None:
+    result = position_blindness([trained / "05_attn_position"], rows, seed=0, pair=PAIR)
+    table = result.tables["differences"].set_index(["weights", "variant"])
+    from lt_interp.training.checkpoint import load
+
+    model = load(trained / "05_attn_position")
+    with torch.no_grad():
+        logits = torch.stack([model(text)[0, -1] for text in PAIR])
+    row = table.loc[("trained", AS_PRINTED)]
+    assert_allclose(row["max_abs_logit_difference"], (logits[0] - logits[1]).abs().max(), rtol=1e-5)
+    assert_allclose(row["bound"], RELATIVE_BOUND * logits.abs().max(), rtol=1e-5)
+    assert_allclose(row["logit_std"], logits.std(dim=-1).mean(), rtol=1e-5)
+    top = result.tables["predictions"].query(
+        "weights == 'trained' and variant == @AS_PRINTED and sentence == @PAIR[1]"
+    )
+    best = logits[1].softmax(dim=-1).sort(descending=True)
+    assert top["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert_allclose(top["probability"], best.values[:5], rtol=1e-5)
+    assert top["token"].tolist() == [model.to_single_str_token(int(i)) for i in best.indices[:5]]
+
+
+def test_bigram_reference_is_zero_once_the_last_token_is_shared(trained: Path, rows: Rows) -> None:
+    # All that a bigram sees is then the same, whatever the contexts.
+    result = position_blindness([trained / "03_bigram"], rows, seed=0, pair=PAIR)
+    table = result.tables["differences"].set_index(["weights", "variant"])
+    assert table.loc[("trained", COMMON_LAST), "reference_high"] == 0
+    assert table.loc[("trained", AS_PRINTED), "reference_difference"] > 0
+
+
+def test_seed_decides_and_default_pair_is_the_articles(trained: Path, rows: Rows) -> None:
+    names = [trained / "01_bag_of_words"]
+    one, same, other = (position_blindness(names, rows, seed=seed) for seed in (0, 0, 1))
+    assert one.tables["differences"].equals(same.tables["differences"])
+    assert not one.tables["differences"].equals(other.tables["differences"])
+    assert one.meta["notes"]["sentences"] == ["The girl saw the dog", "The dog saw the girl"]
+
+
+def test_sentences_of_different_tokens_are_refused(
+    trained: Path, rows: Rows, tokenizer: ByteTokenizer
+) -> None:
+    with pytest.raises(InputError, match="same tokens in another order"):
+        position_blindness([trained / "03_bigram"], rows, seed=0, pair=("a dog", "a cat"))

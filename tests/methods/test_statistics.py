@@ -1,0 +1,123 @@
+"""Intervals cover what they claim to, and pairs of models are compared on the same stories."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lt_interp.methods import statistics
+from lt_interp.methods.statistics import story_bootstrap, story_difference
+
+
+def stories(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Losses whose tokens share their story's difficulty (mean 2.0), summed, and token counts."""
+    counts = rng.integers(20, 60, size=n)
+    difficulty = rng.normal(2.0, 0.3, size=n)
+    noise = rng.normal(0, 1.0, size=n) * np.sqrt(counts)
+    return difficulty * counts + noise, counts
+
+
+def test_estimate_is_the_mean_over_tokens_not_over_stories() -> None:
+    totals, counts = np.array([[10.0], [2.0], [3.0]]), np.array([10, 1, 1])
+    assert_allclose(story_bootstrap(totals, counts, seed=0).estimate, [15 / 12])
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = {"by story": 0, "by token": 0}
+    trials = 200
+    for trial in range(trials):
+        totals, counts = stories(rng, 60)
+        interval = story_bootstrap(totals[:, None], counts, seed=trial, draws=300)
+        covered["by story"] += bool(interval.low[0] <= 2.0 <= interval.high[0])
+        # what resampling tokens would give: it does not know that stories differ
+        error = 1.96 * 1.05 / np.sqrt(counts.sum())
+        covered["by token"] += bool(abs(interval.estimate[0] - 2.0) <= error)
+    assert 0.90 <= covered["by story"] / trials <= 0.98
+    assert covered["by token"] / trials < 0.80
+
+
+def test_width_agrees_with_the_linearised_error_of_a_ratio() -> None:
+    totals, counts = stories(np.random.default_rng(1), 400)
+    interval = story_bootstrap(totals[:, None], counts, seed=0)
+    residual = totals - interval.estimate[0] * counts
+    error = np.sqrt((residual**2).sum()) / counts.sum()
+    assert_allclose(interval.high - interval.low, 2 * 1.96 * error, rtol=0.08)
+
+
+def test_level_and_draws_do_what_they_say() -> None:
+    totals, counts = stories(np.random.default_rng(2), 200)
+    wide = story_bootstrap(totals[:, None], counts, seed=0)
+    narrow = story_bootstrap(totals[:, None], counts, seed=0, level=0.5)
+    # quartiles of a normal distribution lie 0.674 standard errors out, the 95% ends 1.96
+    ratio = (narrow.high - narrow.low) / (wide.high - wide.low)
+    assert_allclose(ratio, 0.674 / 1.96, rtol=0.12)
+    once = story_bootstrap(totals[:, None], counts, seed=0, draws=1)
+    assert_array_equal(once.low, once.high)
+
+
+def test_same_seed_same_interval_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, counts = stories(np.random.default_rng(3), 50)
+    whole = story_bootstrap(totals[:, None], counts, seed=5, draws=101)
+    monkeypatch.setattr(statistics, "CHUNK_CELLS", 50 * 7)
+    pieces = story_bootstrap(totals[:, None], counts, seed=5, draws=101)
+    other = story_bootstrap(totals[:, None], counts, seed=6, draws=101)
+    assert_allclose([pieces.low, pieces.high], [whole.low, whole.high], rtol=1e-12)
+    assert other.low != whole.low
+
+
+def test_columns_share_their_resamples() -> None:
+    totals, counts = stories(np.random.default_rng(4), 40)
+    both = story_bootstrap(np.stack([totals, 3 * totals], axis=1), counts, seed=0)
+    assert_allclose(both.low[1], 3 * both.low[0])
+    assert_allclose(both.high[1], 3 * both.high[0])
+
+
+def test_difference_is_antisymmetric_and_finds_what_was_planted() -> None:
+    rng = np.random.default_rng(5)
+    first, counts = stories(rng, 150)
+    second = first + (0.02 + rng.normal(0, 0.01, size=150)) * counts
+    forward = story_difference(first, second, counts, seed=0)
+    backward = story_difference(second, first, counts, seed=0)
+    assert_allclose(forward.estimate, -backward.estimate)
+    assert_allclose([forward.low, forward.high], [-backward.high, -backward.low], rtol=1e-9)
+    assert forward.low[0] <= -0.02 <= forward.high[0] < 0
+    # unpaired, the stories' own spread hides so small a difference
+    alone = story_bootstrap(first[:, None], counts, seed=0)
+    assert (forward.high - forward.low)[0] < 0.1 * (alone.high - alone.low)[0]
+
+
+def test_equal_models_differ_by_nothing() -> None:
+    totals, counts = stories(np.random.default_rng(6), 30)
+    interval = story_difference(totals, totals, counts, seed=0)
+    assert (interval.estimate[0], interval.low[0], interval.high[0]) == (0, 0, 0)
+
+
+def test_story_without_a_token_changes_nothing() -> None:
+    totals, counts = stories(np.random.default_rng(7), 30)
+    plain = story_bootstrap(totals[:, None], counts, seed=0)
+    padded = story_bootstrap(np.append(totals, 0.0)[:, None], np.append(counts, 0), seed=0)
+    assert padded.n_stories == plain.n_stories == 30
+    assert_array_equal([padded.low, padded.high], [plain.low, plain.high])
+
+
+def test_one_story_has_an_estimate_and_no_interval() -> None:
+    interval = story_bootstrap(np.array([[6.0]]), np.array([3]), seed=0)
+    assert interval.estimate == [2.0]
+    assert np.isnan([interval.low, interval.high]).all()
+
+
+@pytest.mark.parametrize(
+    ("totals", "counts", "options"),
+    [
+        (np.ones((2, 1)), np.array([0, 0]), {}),
+        (np.ones((2, 1)), np.array([1, 1]), {"level": 1.0}),
+        (np.ones((2, 1)), np.array([1, 1]), {"draws": 0}),
+    ],
+)
+def test_senseless_input_is_refused(
+    totals: np.ndarray, counts: np.ndarray, options: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match=r"token|level"):
+        story_bootstrap(totals, counts, seed=0, **options)
