@@ -148,8 +148,9 @@ class _Run:
             if logs:
                 if not np.isfinite(losses).all():
                     raise InputError(
-                        f"the loss stopped being finite before step {done}; the last good snapshot "
-                        f"is kept in {self.out}: delete it and train with a lower learning rate"
+                        f"the loss stopped being finite between steps {done - len(losses)} and "
+                        f"{done}; {self.out} keeps the last good snapshot: train with a lower "
+                        "learning rate or on a cleaner corpus into another --out"
                     )
                 line = self.metrics(done, losses, norms, time.monotonic() - began)
                 append_metrics(self.out, line)
