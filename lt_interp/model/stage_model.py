@@ -13,6 +13,7 @@ from transformer_lens.hook_points import HookPoint
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
 from lt_interp.model.cache import StreamlessCache
+from lt_interp.model.cfg import transformer_lens_config
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.generation import Generation
 from lt_interp.model.initialisation import initialise_pytorch_default
@@ -62,8 +63,7 @@ class StageModel(Text, Weights, Generation, OptInHooks):
             )
         self.config = config
         self.tokenizer = tokenizer
-        self.cfg = config.to_transformer_lens()
-        self.cfg.model_name = name
+        self.cfg = transformer_lens_config(config, name=name)
         self.embed = Embed(config.d_vocab, config.d_model)
         self.hook_embed = HookPoint()
         if config.positions:

@@ -36,7 +36,7 @@ class Text:
         if isinstance(input, Tensor):
             tokens = input[None] if input.ndim == 1 else input
         else:
-            tokens = self.to_tokens(input, prepend_bos=prepend_bos)
+            tokens = self.to_tokens(input, prepend_bos=prepend_bos, truncate=False)
         if tokens.ndim != 2 or tokens.is_floating_point():
             raise InputError(
                 f"token ids must be integers [batch pos], not {tokens.dtype} {list(tokens.shape)}"

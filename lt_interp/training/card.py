@@ -30,6 +30,7 @@ def identity_of(
         "recipe": recipe.to_dict(),
         "seed": seed,
         "precision": precision_of(recipe),
+        "threads": torch.get_num_threads(),  # sums are split among them, which moves last bits
         "corpus_sha256": train.corpus_sha256,
         "validation_sha256": validation.corpus_sha256,
         "tokenizer_sha256": tokenizer.sha256,
@@ -77,7 +78,6 @@ def write_card(
         "weights_sha256": sha256_file(out / WEIGHTS),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
         | {"python": platform.python_version()},
-        "threads": torch.get_num_threads(),
         "commit": _commit(),
         "identity": identity,
     }

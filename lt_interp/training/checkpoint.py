@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer
 from lt_interp.errors import InputError
-from lt_interp.files import read_json, trained_folder, write_bytes, write_json
+from lt_interp.files import read_json, sha256_file, trained_folder, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
@@ -57,6 +57,8 @@ def load(name: str | Path) -> StageModel:
         ModelConfig.from_dict(config["model"]), tokenizer=tokenizer, name=config["stage"]
     )
     load_weights(model, folder)
+    if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
+        raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
     return model
 
 
@@ -103,6 +105,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """The `run.json` of a checkpoint: what it was trained on, how, and how good it is."""
     card = read_json(folder / CARD)
     needed = {"stage", "tokenizer", "corpus", "recipe", "seed", "tokens_seen", "val_loss_nats"}
+    needed |= {"identity", "weights_sha256"}
     if not isinstance(card, dict) or not needed <= set(card):
         raise InputError(f"{folder / CARD} lacks one of {', '.join(sorted(needed))}; restore it")
     if not isinstance(card["tokenizer"], dict) or "sha256" not in card["tokenizer"]:

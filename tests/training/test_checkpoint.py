@@ -1,0 +1,213 @@
+"""Checkpoints: what is stored is what was measured, and damage is named."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from lt_interp.corpus.simple_tokenizers import ByteTokenizer
+from lt_interp.errors import InputError
+from lt_interp.files import sha256_file
+from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import Stage
+from lt_interp.training.checkpoint import find_checkpoint, load, save_weights
+from lt_interp.training.loop import Data, train
+from lt_interp.training.recipe import recipe_for
+from lt_interp.training.validation import mean_loss, row_losses
+
+Build = Callable[[str], Stage]
+
+
+@pytest.fixture(scope="module")
+def trained(data: Data, small_stage: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "09"
+    changes = {"batch_rows": 8, "max_steps": 6, "epochs": 9, "warmup_steps": 2}
+    recipe = recipe_for("ladder", "09_multi_head", precision="float32", **changes)
+    train(small_stage("09_multi_head"), data, recipe, seed=1, out=out)
+    return out
+
+
+@pytest.fixture
+def checkpoint(trained: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(trained, tmp_path / "checkpoint"))
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, **changes}))
+
+
+def edit_tensors(folder: Path, change: Callable[[dict], object]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def test_the_card_tells_the_loss_of_what_is_stored(trained: Path, data: Data) -> None:
+    """Evaluated anew: the file's own tensors, one row at a time, by torch's cross-entropy."""
+    card = json.loads((trained / "run.json").read_text())
+    stored = load_file(trained / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    model = StageModel(load(trained).config)
+    model.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
+    total, count = 0.0, 0
+    for row in data.validation.tokens:
+        tokens = torch.from_numpy(row.astype("int64"))[None]
+        with torch.no_grad():
+            logits = model(tokens[:, :-1])[0].double()
+        total += F.cross_entropy(logits, tokens[0, 1:], reduction="sum").item()
+        count += tokens.shape[1] - 1
+    assert count == data.validation.n_rows * 15
+    assert card["val_loss_nats"] == pytest.approx(total / count, rel=1e-6)
+    assert card["weights_sha256"] == sha256_file(trained / "model.safetensors")
+
+
+def test_the_card_says_what_was_done(trained: Path, data: Data) -> None:
+    card = json.loads((trained / "run.json").read_text())
+    assert (card["stage"], card["recipe"], card["seed"]) == ("09_multi_head", "ladder", 1)
+    assert (card["steps"], card["tokens_seen"]) == (6, 6 * 8 * 15)
+    for part, rows in (("corpus", data.train), ("validation", data.validation)):
+        assert card[part]["sha256"] == rows.corpus_sha256
+        assert card[part]["n_rows"] == rows.n_rows
+        assert card[part]["n_stories"] == rows.n_stories
+    assert card["corpus"]["split"] == "train"
+    assert card["tokenizer"]["sha256"] == data.tokenizer.sha256
+    assert {"torch", "transformer-lens", "python"} <= set(card["versions"])
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "run.json",
+        "tokenizer",
+    ]
+
+
+def test_validation_losses_are_the_models_own(trained: Path, data: Data) -> None:
+    model = load(trained)
+    tokens = torch.from_numpy(data.validation.tokens.astype("int64"))
+    with torch.no_grad():
+        expected = model(tokens, return_type="loss", loss_per_token=True)
+    losses = torch.cat(
+        [torch.from_numpy(part) for part in row_losses(model, data.validation.tokens)]
+    )
+    torch.testing.assert_close(losses, expected)
+    assert mean_loss(model, data.validation.tokens) == pytest.approx(expected.mean().item())
+
+
+def test_load_gives_the_model_its_tokenizer_and_eval_mode(trained: Path, data: Data) -> None:
+    model = load(str(trained))
+    assert not any(module.training for module in model.modules())
+    assert model.tokenizer.sha256 == data.tokenizer.sha256
+    assert model.cfg.model_name == "09_multi_head"
+    assert {param.dtype for param in model.parameters()} == {torch.float32}
+    assert model.to_string(model.to_tokens("the dog")[0]) == "the dog"
+    assert model("the dog").shape == (1, 7, model.cfg.d_vocab)
+
+
+def test_missing_checkpoints(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no checkpoint '09_multihead'.*name a folder"):
+        load("09_multihead")
+    with pytest.raises(InputError, match="no checkpoint"):
+        load(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"is not a checkpoint: it has no config\.json"):
+        load(tmp_path)
+
+
+def test_a_folder_wins_over_a_name(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained.parent)
+    assert find_checkpoint("09") == Path("09")
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors"])
+def test_a_missing_file_is_named(name: str, checkpoint: Path) -> None:
+    (checkpoint / name).unlink()
+    with pytest.raises(InputError, match=f"{name} does not exist"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.json"])
+def test_half_a_json_file_is_named(name: str, checkpoint: Path) -> None:
+    path = checkpoint / name
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(InputError, match=f"{name} is not valid JSON"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_truncated_weights_file(keep: int, checkpoint: Path) -> None:
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"model\.safetensors is not a safetensors file"):
+        load(checkpoint)
+
+
+def test_weights_that_do_not_fit(checkpoint: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        del tensors["unembed.b_U"]
+        tensors["blocks.0.mlp.gate"] = torch.ones(2)
+        tensors["embed.W_E"] = tensors["embed.W_E"][:, :8].contiguous()
+        tensors["ln_final.w"][3] = math.nan
+        tensors["ln_final.b"] = torch.ones(16, dtype=torch.int32)
+
+    edit_tensors(checkpoint, change)
+    with pytest.raises(InputError) as caught:
+        load(checkpoint)
+    message = str(caught.value)
+    for part in (
+        "missing unembed.b_U",
+        "unexpected blocks.0.mlp.gate",
+        "embed.W_E [",
+        "ln_final.w is not finite",
+        "ln_final.b is not finite",
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("config.json", {"format_version": 99}, "format 99, this version reads 1"),
+        ("config.json", {"model": {"d_models": 3}}, "unknown fields d_models"),
+        ("config.json", {"model": {"d_vocab": 5}}, "the tokenizer has"),
+        ("run.json", {"val_loss_nats": None}, "val_loss_nats is not a finite number"),
+        ("run.json", {"tokenizer": {}}, "tokenizer lacks its sha256"),
+        (
+            "run.json",
+            {"tokenizer": {"sha256": "0" * 64}},
+            "needs a tokenizer with sha256 000000000000",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_named(
+    name: str, changes: dict[str, Any], message: str, checkpoint: Path
+) -> None:
+    edit_json(checkpoint / name, **changes)
+    with pytest.raises(InputError, match=message):
+        load(checkpoint)
+
+
+def test_another_tokenizer_in_the_folder(checkpoint: Path) -> None:
+    shutil.rmtree(checkpoint / "tokenizer")
+    ByteTokenizer().save(checkpoint / "tokenizer")
+    with pytest.raises(InputError, match="needs a tokenizer with sha256"):
+        load(checkpoint)
+
+
+def test_a_weight_too_large_for_float16_is_not_stored(small_stage: Build, tmp_path: Path) -> None:
+    model = StageModel(small_stage("03_bigram").config)
+    with torch.no_grad():
+        model.W_E[0, 0] = 1e5
+    with pytest.raises(InputError, match=r"embed\.W_E is not finite in float16"):
+        save_weights(model, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,97 @@
+"""Recipes say what the article did, and refuse what cannot run."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from lt_interp.article import article
+from lt_interp.errors import InputError
+from lt_interp.stages import STAGES
+from lt_interp.training.recipe import recipe_for
+
+
+def test_the_articles_recipe_is_the_articles() -> None:
+    training = article()["training"]
+    recipe = recipe_for("article", "09_multi_head")
+    assert training["optimizer"] == "AdamW, lr 1e-3 constant, PyTorch defaults otherwise"
+    assert recipe.optimizer == "adamw"
+    assert recipe.lr == recipe.lr_embed == recipe.lr_unembed == 1e-3
+    assert (recipe.betas, recipe.weight_decay) == ((0.9, 0.999), 0.01)
+    assert {recipe.lr_scale(step, 100) for step in range(100)} == {1.0}
+    assert recipe.batch_rows == training["batch_rows"]
+    assert recipe.precision == training["precision"] == "float32"
+    assert recipe.initialisation == "pytorch"
+    assert recipe.clip_norm == 0
+    assert recipe.epochs == 1
+    train_rows = article()["corpus"]["train_sequences"]
+    assert recipe.total_steps(train_rows) == training["steps_per_epoch"]
+
+
+def test_the_articles_exceptions() -> None:
+    assert article()["training"]["exceptions"] == (
+        "stages 01 and 02: 256 rows a batch, 3 epochs, only the last token of each row is "
+        "predicted; stage 04: 3 epochs; n-grams: 5,000 steps"
+    )
+    for stage_id in STAGES:
+        recipe = recipe_for("article", stage_id)
+        bag = bool(re.match("01|02", stage_id))
+        assert recipe.last_token_only == bag
+        assert recipe.batch_rows == (256 if bag else 64)
+        assert recipe.epochs == (3 if bag or stage_id == "04_attention" else 1)
+        assert recipe.max_steps == (5000 if stage_id.startswith("03b") else None)
+
+
+def test_the_ladders_recipe_is_one_rule() -> None:
+    plain = recipe_for("ladder", "09_multi_head")
+    for stage_id in STAGES:
+        recipe = recipe_for("ladder", stage_id)
+        changes = {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
+        assert recipe.to_dict() == plain.to_dict() | changes
+
+
+def test_changes_and_what_is_left_alone() -> None:
+    recipe = recipe_for("article", "01_bag_of_words", batch_rows=8, epochs=None)
+    assert (recipe.batch_rows, recipe.epochs) == (8, 3)
+    assert json.loads(json.dumps(recipe.to_dict())) == recipe.to_dict()
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    recipe = recipe_for("ladder", "06_ffn", warmup_steps=10, schedule="linear")
+    scales = [recipe.lr_scale(step, 100) for step in range(100)]
+    assert scales[0] == pytest.approx(0.1)
+    assert scales[:10] == sorted(scales[:10])
+    assert scales[50] == pytest.approx(0.5)
+    assert scales[99] == pytest.approx(0.01)
+    assert scales[10:] == sorted(scales[10:], reverse=True)
+
+
+def test_steps_of_a_corpus() -> None:
+    recipe = recipe_for("ladder", "06_ffn", batch_rows=4)
+    assert recipe_for("ladder", "06_ffn", batch_rows=4, epochs=3).total_steps(11) == 6
+    assert recipe_for("ladder", "06_ffn", batch_rows=4, epochs=0.5).total_steps(11) == 1
+    assert recipe_for("ladder", "06_ffn", batch_rows=4, epochs=9, max_steps=5).total_steps(11) == 5
+    with pytest.raises(InputError, match="3 rows make no batch of 4"):
+        recipe.total_steps(3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"batch_rows": -2}, "batch_rows must be above 0"),
+        ({"lr": 0.0}, "lr must be above 0"),
+        ({"lr": float("nan")}, "lr must be above 0"),
+        ({"validate_every": 7}, "multiple of log_every"),
+    ],
+)
+def test_a_recipe_that_cannot_run(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recipe_for("ladder", "06_ffn", **changes)
+
+
+def test_an_unknown_recipe() -> None:
+    with pytest.raises(InputError, match="allowed: article, ladder"):
+        recipe_for("notebook", "06_ffn")
