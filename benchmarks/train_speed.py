@@ -1,8 +1,9 @@
-"""Training speed: the `ladder` recipe's step against the loop of the article's notebooks.
+"""Training speed: our loss and optimizers against the loop of the article's notebooks.
 
-Both take the same rows of the same stage on the same machine in turn. The notebooks' loop is
-float32, holds all logits, and steps AdamW; ours computes the loss in chunks along with its
-gradients. Prints the ratio of tokens a second and writes `benchmarks/results.json`.
+Both take the same 32 rows of the same stage in float32 on the same machine in turn. The notebooks'
+loop holds all logits and steps AdamW; ours computes the loss in chunks along with its gradients and
+steps Muon and AdamW. Clipping, validation and metrics are in neither. Prints the ratio of tokens a
+second and writes `benchmarks/results.json`.
 """
 
 from __future__ import annotations

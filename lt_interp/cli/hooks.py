@@ -17,13 +17,28 @@ if TYPE_CHECKING:
 def hooks(
     stage: Annotated[str, typer.Argument(help="A stage, or the folder of a checkpoint.")],
 ) -> None:
-    """List a stage's hook points: name, shape, meaning, and what switches on the optional ones."""
+    """List a stage's hooks: shape, meaning, what switches on the optional ones, which stages."""
     with bar("reading the stage"):
         from lt_interp.model.hook_table import hook_table
+        from lt_interp.stages import stages_with_hook
 
-        table = hook_table(_config(stage))
-    rows = [[hook.name, str(hook.shape), hook.meaning, hook.opt_in or "always"] for hook in table]
-    print_table(["hook", "shape", "meaning", "fires"], rows)
+        rows = [
+            [
+                hook.name,
+                hook.shape,
+                hook.meaning,
+                hook.opt_in or "always",
+                _where(stages_with_hook(hook.name)),
+            ]
+            for hook in hook_table(_config(stage))
+        ]
+    print_table(["hook", "shape", "meaning", "fires", "stages"], rows)
+
+
+def _where(stages: list[str]) -> str:
+    from lt_interp.stages import STAGES
+
+    return "all" if len(stages) == len(STAGES) else ", ".join(stages)
 
 
 def _config(stage: str) -> ModelConfig:

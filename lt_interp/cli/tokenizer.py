@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lt_interp.corpus.sources import Corpus
     from lt_interp.corpus.tokenizer import Tokenizer
 
-KINDS = ("gpt2-compact", "character")
+KINDS = ("gpt2-compact", "character", "byte")
 _SAY_EVERY = 1_000
 
 tokenizer = typer.Typer(no_args_is_help=True, help="Build a tokenizer, or measure coverage.")
@@ -36,18 +36,25 @@ SplitOption = Annotated[
 @tokenizer.command()
 def build(
     corpus: CorpusOption,
-    out: Annotated[Path, typer.Option(help="The folder to make; it must not exist.")],
     vocab_size: Annotated[
         int | None, typer.Option(help="Ids in all, three special ones included.")
     ] = None,
-    kind: Annotated[str, typer.Option(help="gpt2-compact or character.")] = KINDS[0],
+    kind: Annotated[str, typer.Option(help="gpt2-compact, character or byte.")] = KINDS[0],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder to make, by default runs/tokenizers/KIND-SIZE."),
+    ] = None,
     split: SplitOption = None,
 ) -> None:
     """Count a corpus and write a tokenizer of its most frequent tokens as a folder."""
     if kind not in KINDS:
         raise InputError(f"there is no tokenizer kind {kind!r}; allowed: {', '.join(KINDS)}")
-    if kind != "character" and vocab_size is None:
+    if kind == "gpt2-compact" and vocab_size is None:
         raise InputError(f"a {kind} tokenizer needs --vocab-size, such as 4096")
+    if kind == "byte" and vocab_size not in (None, 256):
+        raise InputError(f"a byte tokenizer has 256 ids, not {vocab_size}; leave --vocab-size out")
+    size = f"-{vocab_size}" if vocab_size else ""
+    out = out or Path("runs", "tokenizers", f"{kind}{size}")
     require_new_folder(out)
     stories = training_stories(corpus, split=split)
     built = _build(stories, kind=kind, vocab_size=vocab_size)
@@ -90,8 +97,10 @@ def coverage(
 def _build(stories: Corpus, *, kind: str, vocab_size: int | None) -> Tokenizer:
     """Count the corpus, with a bar."""
     from lt_interp.corpus.gpt2_compact import build_gpt2_compact
-    from lt_interp.corpus.simple_tokenizers import build_character
+    from lt_interp.corpus.simple_tokenizers import ByteTokenizer, build_character
 
+    if kind == "byte":
+        return ByteTokenizer()
     with bar("counting") as advance:
         text = _counted(stories, advance)
         sha256 = stories.sha256

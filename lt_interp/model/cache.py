@@ -26,3 +26,5 @@ class StreamlessCache(ActivationCache):
             f"{self.model.cfg.model_name} has no residual stream, so its output is not a sum of "
             "its parts' outputs; take a stage from 07_block on"
         )
+
+    accumulated_resid = decompose_resid

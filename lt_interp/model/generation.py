@@ -34,7 +34,8 @@ class Generation:
     ) -> Any:
         """Continue a text or rows of ids.
 
-        Once the row is as long as the context, its oldest token is dropped for every new one.
+        A model reads the last `n_ctx - 1` tokens at most: rows of `n_ctx` tokens have that many
+        inputs, so the last position of all is one that training never reaches.
 
         Args:
             input: A text, or ids.
@@ -57,8 +58,9 @@ class Generation:
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
         done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        context = max(1, self.cfg.n_ctx - 1)
         for _ in range(max_new_tokens):
-            hidden = self.hidden(tokens[:, -self.cfg.n_ctx :])  # type: ignore[attr-defined]
+            hidden = self.hidden(tokens[:, -context:])  # type: ignore[attr-defined]
             logits = self.unembed(hidden[:, -1:])[:, 0]  # type: ignore[attr-defined]
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_

@@ -37,12 +37,21 @@ def corpus_sentences(meta: dict[str, Any]) -> str:
 
 
 def _seen_in_training(meta: dict[str, Any]) -> str:
-    """Whether a model was trained on what it is measured on, judged by the corpus's name."""
+    """Whether a model is on record as trained on what it is measured on.
+
+    That is so if the stories are the same to the byte, or both are of one named corpus and it is
+    not its validation split that is measured.
+    """
     corpus = meta["corpus"]
-    trained_on = {name: model["trained_on"]["name"] for name, model in meta["models"].items()}
-    seen = [name for name, corpus_name in trained_on.items() if corpus_name == corpus["name"]]
-    if not seen or corpus["split"] == "validation":
-        return "No model here was trained on them."
+    whole = corpus["split"] != "validation"
+    seen = [
+        name
+        for name, model in meta["models"].items()
+        if model["trained_on"]["sha256"] == corpus["sha256"]
+        or (whole and model["trained_on"]["name"] == corpus["name"])
+    ]
+    if not seen:
+        return "No model here is on record as trained on them."
     names = ", ".join(code(name) for name in seen)
     return (
         f"**{names} trained on stories of this very corpus**, so those figures also show what was "

@@ -134,7 +134,10 @@ def curve_sentence(stage: str, points: pd.DataFrame) -> str:
     """
     reached = points.dropna(subset=["our_perplexity"])
     if reached.empty:
-        return f"{name(stage)}: our run was not validated at any published point."
+        return (
+            f"{name(stage)}: our run ends before the first published point, so there is nothing "
+            "to compare yet."
+        )
     below = int((reached["our_perplexity"] < reached["perplexity"]).sum())
     if below == len(reached):
         where = f"below the published curve at every one of the {below} points it reaches"

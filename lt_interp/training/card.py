@@ -95,15 +95,20 @@ def _rows_card(rows: Rows) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout this runs from; `None` for an installed package."""
+    """The commit of the checkout this runs from, `-dirty` if the package differs from it.
+
+    `None` for an installed package, also inside somebody's own repository.
+    """
+    package = Path(__file__).resolve().parents[1]
     try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        if Path(_git(package, "rev-parse", "--show-toplevel")) != package.parent:
+            return None
+        commit = _git(package, "rev-parse", "HEAD")
+        return commit + ("-dirty" if _git(package, "status", "--porcelain", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
     return result.stdout.strip()

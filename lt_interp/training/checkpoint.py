@@ -32,7 +32,7 @@ def save_weights(model: StageModel, folder: Path) -> None:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise InputError(f"the weight {name} is not finite in float16; it cannot be stored")
-    config = {"format_version": FORMAT_VERSION, "stage": model.cfg.model_name}  # type: ignore[attr-defined]
+    config = {"format_version": FORMAT_VERSION, "stage": model.cfg.model_name}
     write_json(folder / CONFIG, {**config, "model": model.config.to_dict()})
     write_bytes(folder / WEIGHTS, save(tensors))
 

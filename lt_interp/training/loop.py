@@ -102,6 +102,8 @@ def train(
     (initialise_fan_in if fan_in else initialise_pytorch_default)(model, generator)
     optimizers = build_optimizers(model, recipe)
     out.mkdir(parents=True, exist_ok=True)
+    for unfinished in out.glob(f".{SNAPSHOT}.*"):  # a kill in the middle of writing leaves one
+        unfinished.unlink()
     progress = load_snapshot(out, model, optimizers, identity)
     forget_after(out, progress.step)
     if progress.step < total_steps:

@@ -21,7 +21,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, hidden: Tensor, W_U: Tensor, b_U: Tensor, targets: Tensor, dtype: torch.dtype
     ) -> Tensor:
         weight, bias = W_U.to(dtype), b_U.to(dtype)

@@ -77,8 +77,12 @@ class Recipe:
         return min(steps, self.max_steps or steps)
 
     def lr_scale(self, step: int, total_steps: int) -> float:
-        """The learning rate of a step as a share of its peak; the first step is 0."""
-        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        """The learning rate of a step as a share of its peak.
+
+        Warm-up takes a tenth of a run at most, so that a short one has a peak too.
+        """
+        warmup_steps = min(self.warmup_steps, total_steps // 10)
+        warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
         return warm * (1 - step / total_steps) if self.schedule == "linear" else warm
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,12 +123,14 @@ LADDER = Recipe(
     precision="auto",
 )
 
+MANY = 1_000_000  # epochs of a run that its steps end
+
 # What the article's notebooks did differently for some stages.
 _ARTICLE_EXCEPTIONS: dict[str, dict[str, Any]] = {
     "01_bag_of_words": {"batch_rows": 256, "epochs": 3, "last_token_only": True},
     "02_bow_position": {"batch_rows": 256, "epochs": 3, "last_token_only": True},
-    "03b_trigram": {"max_steps": 5000},
-    "03b_fourgram": {"max_steps": 5000},
+    "03b_trigram": {"epochs": MANY, "max_steps": 5000},
+    "03b_fourgram": {"epochs": MANY, "max_steps": 5000},
     "04_attention": {"epochs": 3},
 }
 # Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).

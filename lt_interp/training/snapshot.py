@@ -83,10 +83,18 @@ def load_snapshot(
 
 def refuse_other_run(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise `InputError` if a folder belongs to a run with other settings, naming them."""
+
+    def told(key: str) -> str:
+        values = found.get(key), wanted.get(key)
+        if any(isinstance(value, dict) for value in values):
+            return key
+        hint = ", set by OMP_NUM_THREADS" if key == "threads" else ""
+        return f"{key}: {values[0]} there, {values[1]} now{hint}"
+
     keys = sorted(found.keys() | wanted.keys())
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if differing:
         raise InputError(
-            f"{folder} holds another run (it differs in {', '.join(differing)}); "
+            f"{folder} holds another run (it differs in {', '.join(map(told, differing))}); "
             "choose another --out, or delete the folder to start over"
         )

@@ -188,7 +188,7 @@ def test_prompts_that_no_model_can_read(prompt: str, part: str, run: Any, runs: 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--kind", "wordpiece", "--vocab-size", "9"], "gpt2-compact, character"),
+        (["--kind", "wordpiece", "--vocab-size", "9"], "gpt2-compact, character, byte"),
         ([], "needs --vocab-size"),
         (["--vocab-size", "3"], "choose 4 to"),
         (["--vocab-size", "50000"], "of the 50000 ids asked for"),

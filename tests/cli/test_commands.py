@@ -17,7 +17,7 @@ from lt_interp.corpus.coverage import measure_coverage
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.model.hook_table import hook_table
-from lt_interp.stages import STAGES, get_stage
+from lt_interp.stages import STAGES, get_stage, stages_with_hook
 from lt_interp.training.checkpoint import read_card
 
 
@@ -56,7 +56,9 @@ def test_hooks_lists_the_table_of_the_stage_as_it_is(run: Any, runs: Path) -> No
     lines = result.stdout.splitlines()[2:]
     for line, hook in zip(lines, hook_table(get_stage("10_moe").config), strict=True):
         cells = [cell.strip() for cell in re.split(r" {2,}", line.strip())]
-        assert cells == [hook.name, hook.shape, hook.meaning, hook.opt_in or "always"]
+        ids = stages_with_hook(hook.name)
+        where = "all" if len(ids) == len(STAGES) else ", ".join(ids)
+        assert cells == [hook.name, hook.shape, hook.meaning, hook.opt_in or "always", where]
     assert run("hooks", runs / "04_attention").stdout == run("hooks", "04_attention").stdout
 
 

@@ -102,7 +102,7 @@ def test_longer_than_the_context(stage_id: str, small_model: Build) -> None:
     tokens = model.generate(torch.tensor([[4, 5, 6]]), 40, temperature=0, stop_at_eos=False)
     assert tokens.shape == (1, 43)
     for end in (30, 43):
-        window = tokens[:, end - 1 - 24 : end - 1]
+        window = tokens[:, end - 1 - 23 : end - 1]
         assert model(window)[0, -1].argmax() == tokens[0, end - 1]
 
 

@@ -135,7 +135,7 @@ def test_decomposition_without_a_stream_is_an_error_and_not_a_number(
         cache.decompose_resid()
     with pytest.raises(InputError, match="no residual stream"):
         cache.logit_attrs(cache["hook_embed"][None], tokens="e")
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match="no residual stream"):
         cache.accumulated_resid()
     with pytest.raises((ValueError, KeyError)):
         logit_lens(model, TEXT)

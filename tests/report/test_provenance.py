@@ -8,7 +8,7 @@ from lt_interp.report.provenance import corpus_sentences, how_made
 def test_embedded_stories_are_told_from_the_articles_split(evolution):
     said = corpus_sentences(evolution(["06_ffn"]).meta)
     assert "embedded stories** (660 stories, 628 rows of tokens)" in said
-    assert "No model here was trained on them." in said
+    assert "No model here is on record as trained on them." in said
     assert "**not** TinyStories' validation split" in said
 
 

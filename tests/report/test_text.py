@@ -93,7 +93,7 @@ def test_curve_sentence_counts_the_points_that_lie_below():
     points["our_perplexity"] = 50.0
     assert "not below the published curve at any of the 4" in text.curve_sentence("x", points)
     points["our_perplexity"] = None
-    assert "was not validated at any published point" in text.curve_sentence("x", points)
+    assert "ends before the first published point" in text.curve_sentence("x", points)
 
 
 def test_parameters_that_differ_are_named_with_their_difference(evolution):

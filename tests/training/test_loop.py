@@ -178,8 +178,8 @@ def test_the_first_losses_are_those_of_the_first_batches(
         optimizer.zero_grad()
         loss.backward()
         losses.append(loss.item())
-        # two steps of warm-up, then linear to zero over two steps in all
-        optimizer.param_groups[0]["lr"] = 4e-3 * (0.5, 0.5)[step]
+        # a run of two steps has no warm-up: linear to zero from the start
+        optimizer.param_groups[0]["lr"] = 4e-3 * (1.0, 0.5)[step]
         optimizer.step()
     assert losses[0] == pytest.approx(np.log(model.cfg.d_vocab), abs=1e-5)
     assert read_metrics(tmp_path)[0]["train_loss_nats"] == pytest.approx(np.mean(losses), rel=1e-5)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import lt_interp as lt
+from lt_interp.corpus.sources import Corpus
+from lt_interp.stages import STAGES
+
+
+def test_the_few_names_users_need_are_callable_whatever_was_imported_before():
+    import lt_interp.corpus
+    import lt_interp.stages
+
+    assert list(lt.stages()["id"])[: len(STAGES)] == list(STAGES)
+    assert isinstance(lt.corpus("embedded"), Corpus)
+    assert lt.stages.STAGES is STAGES
+    assert lt_interp.corpus.open_corpus("embedded").n_stories == 660
+    assert set(dir(lt)) >= {"corpus", "load", "stages"}
+
+
+def test_stories_open_without_a_deep_learning_library():
+    code = (
+        "import sys, lt_interp as lt; lt.corpus('embedded');"
+        "print(sorted({'torch', 'transformer_lens', 'transformers'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
