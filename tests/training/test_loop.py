@@ -160,7 +160,7 @@ def test_the_first_losses_are_those_of_the_first_batches(
 ) -> None:
     """Plain AdamW by hand, from the same initial weights, over the rows that the seed says."""
     changes = {"optimizer": "adamw", "clip_norm": 0.0, "max_steps": 2}
-    changes |= {"lr": 4e-3, "lr_embed": 4e-3, "lr_unembed": 4e-3}
+    changes |= {"lr": 2e-3, "lr_embed": 2e-3, "lr_unembed": 2e-3}
     recipe = quick("05_attn_position", **changes)
     stage = small_stage("05_attn_position")
     train(stage, data, recipe, seed=4, out=tmp_path)
@@ -168,7 +168,7 @@ def test_the_first_losses_are_those_of_the_first_batches(
     initialise_fan_in(model, torch.Generator().manual_seed(4))
     order = np.random.default_rng([4, 0]).permutation(data.train.n_rows)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=4e-3, betas=recipe.betas, weight_decay=recipe.weight_decay
+        model.parameters(), lr=2e-3, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
     losses = []
     for step in range(2):
@@ -179,11 +179,10 @@ def test_the_first_losses_are_those_of_the_first_batches(
         loss.backward()
         losses.append(loss.item())
         # a run of two steps has no warm-up: linear to zero from the start
-        optimizer.param_groups[0]["lr"] = 4e-3 * (1.0, 0.5)[step]
+        optimizer.param_groups[0]["lr"] = 2e-3 * (1.0, 0.5)[step]
         optimizer.step()
     assert losses[0] == pytest.approx(np.log(model.cfg.d_vocab), abs=1e-5)
-    # AdamW's first step divides each gradient by its own size, which makes rounding visible
-    assert read_metrics(tmp_path)[0]["train_loss_nats"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert read_metrics(tmp_path)[0]["train_loss_nats"] == pytest.approx(np.mean(losses), rel=1e-5)
     trained = load(tmp_path)
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(
