@@ -47,7 +47,7 @@ def lt_interp(
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """A language model built up in twelve trained stages, every stage open to the same hooks."""
+    """A language model built up in thirteen trained stages, every stage open to the same hooks."""
 
 
 def main() -> None:
