@@ -44,6 +44,20 @@ def display(*columns: ProgressColumn | str) -> Iterator[Progress]:
         yield progress
 
 
+def bar_columns() -> tuple[ProgressColumn, ...]:
+    """What every bar shows: task, bar, done of all, time spent and time left.
+
+    New ones at each call, since a column remembers what it drew.
+    """
+    return (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
 @contextmanager
 def bar(what: str) -> Iterator[Advance]:
     """A bar for one task, a spinner for as long as its length is unknown.
@@ -54,15 +68,7 @@ def bar(what: str) -> Iterator[Advance]:
     Yields:
         The function to call as it advances.
     """
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with display(*columns) as progress:
+    with display(SpinnerColumn(), *bar_columns()) as progress:
         task = progress.add_task(what, total=None)
 
         def advance(done: int, total: int | None = None, what: str | None = None, /) -> None:

@@ -10,19 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from lt_interp.cli.choices import LARGEST_SEED, chosen_checkpoints
 from lt_interp.cli.console import note
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.outputs import require_writable
-from lt_interp.cli.progress import Advance, bar, display
+from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,14 +112,7 @@ def _overall(n_analyses: int) -> Iterator[Callable[[str], Advance]]:
     Yields:
         What to call as each part begins; it returns what that part calls as it advances.
     """
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with display(*columns) as progress:
+    with display(*bar_columns()) as progress:
         whole = progress.add_task("report", total=n_analyses + 1)
         part = progress.add_task("", total=None)
         begun = 0
