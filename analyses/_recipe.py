@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
 from lt_interp.errors import InputError
-from lt_interp.methods.result import Result
+from lt_interp.methods.analyze import analyze_into, forget_parts
+from lt_interp.methods.registry import ANALYSES
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load, shipped_checkpoints
 
 
 def run(
-    analysis: Callable[..., Result],
+    analysis: str,
     *,
     checkpoints: Sequence[str] | None,
     corpus: str,
@@ -28,7 +29,7 @@ def run(
     """Run a recipe as a command with `--corpus` and `--out`.
 
     Args:
-        analysis: A function of `lt_interp.methods`.
+        analysis: Its name in `lt_interp.methods.registry`.
         checkpoints: Names or folders; `None` for every shipped checkpoint.
         corpus: The stories, unless the command line names others.
         seed: Of the analysis.
@@ -45,7 +46,7 @@ def run(
 
 
 def _run(
-    analysis: Callable[..., Result],
+    analysis: str,
     checkpoints: Sequence[str],
     corpus: str,
     out: Path,
@@ -56,12 +57,15 @@ def _run(
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
     model = load(checkpoints[0])
     rows = encode(open_stories(corpus), model.tokenizer, width=model.cfg.n_ctx)
-    with bar(analysis.__name__) as advance:
-        result = analysis(
-            checkpoints, rows, seed=seed, progress=advance, command=_command(corpus), **choices
-        )
-    result.save(out / result.name)
+    if "results" in ANALYSES[analysis].options:
+        choices = {"results": out, **choices}
+    with bar(analysis) as advance:
+        analyze_into(
+            out, analysis, checkpoints, rows, seed=seed, progress=advance,
+            command=_command(corpus), **choices,
+        )  # fmt: skip
     print(build_pages(out)[0])
+    forget_parts(out, [analysis])
 
 
 def _command(corpus: str) -> str:

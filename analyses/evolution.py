@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from _recipe import run
 
-from lt_interp.methods.evolution import evolution
-
 # Every shipped checkpoint, further seeds included; or name some, such as ["09_multi_head"].
 CHECKPOINTS = None
 # What every stage continues. The article printed its samples for the first of its prompts.
@@ -14,4 +12,4 @@ CORPUS = "embedded"
 SEED = 0
 
 if __name__ == "__main__":
-    run(evolution, checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, prompts=PROMPTS)
+    run("evolution", checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, prompts=PROMPTS)

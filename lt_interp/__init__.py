@@ -1,7 +1,8 @@
 """lt_interp: open every rung of a small language model's ladder with the same tools.
 
-`load` opens a trained stage, `stages()` lists the ladder, `corpus()` opens stories. Each is
-imported when it is first used, so that `import lt_interp` alone loads no deep-learning library.
+`load` opens a trained stage, `stages()` lists the ladder, `corpus()` opens stories, `analyze()`
+runs an analysis. Each is imported when it is first used, so that `import lt_interp` alone loads no
+deep-learning library.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lt_interp.methods.analyze import analyze as analyze
     from lt_interp.training.checkpoint import load as load
 
-__all__ = ["corpus", "load", "stages"]
+__all__ = ["analyze", "corpus", "load", "stages"]
 
 _FUNCTIONS = {
+    "analyze": ("lt_interp.methods.analyze", "analyze"),
     "corpus": ("lt_interp.corpus.sources", "open_corpus"),
     "load": ("lt_interp.training.checkpoint", "load"),
     "stages": ("lt_interp.methods.ladder", "stages"),

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from lt_interp.cli.analyze import analyze
 from lt_interp.cli.evaluate import evaluate
 from lt_interp.cli.exits import ExitStatus
 from lt_interp.cli.generate import generate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stages, evaluate, generate, hooks, train, report):
+for command in (stages, evaluate, generate, hooks, train, analyze, report):
     app.command()(command)
 app.add_typer(tokenizer, name="tokenizer")
 

@@ -50,18 +50,26 @@ def style() -> Iterator[None]:
         yield
 
 
-def save_svg(path: str | Path, draw: Callable[[Axes], Axes], *, size: tuple[float, float]) -> None:
-    """Draw on a fresh axis and write the figure.
+def save_svg(
+    path: str | Path,
+    draw: Callable[[Any], Any],
+    *,
+    size: tuple[float, float],
+    panels: tuple[int, int] = (1, 1),
+) -> None:
+    """Draw on fresh axes and write the figure.
 
     Args:
         path: The `.svg` file.
-        draw: Puts the data on the axis it is given.
+        draw: Puts the data on the axis it is given, or on a two-dimensional array of axes if there
+            are several panels.
         size: Width and height in inches.
+        panels: Rows and columns of axes.
     """
     with style():
         layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=0.08)
         figure = Figure(figsize=size, layout=layout, facecolor="white")
-        draw(figure.subplots())
+        draw(figure.subplots() if panels == (1, 1) else figure.subplots(*panels, squeeze=False))
         buffer = io.BytesIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     write_bytes(path, buffer.getvalue())

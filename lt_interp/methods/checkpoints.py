@@ -1,38 +1,50 @@
-"""The trained checkpoints that an analysis reads, in the ladder's order, and its provenance."""
+"""The models that an analysis reads, in the ladder's order, and its provenance."""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_file
+from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
-from lt_interp.training.checkpoint import WEIGHTS, find_checkpoint, load, read_card
+from lt_interp.training.checkpoint import WEIGHTS, find_checkpoint, load, read_card, read_config
 
+Models = StageModel | str | Path | Sequence[StageModel | str | Path]
+"""What an analysis is asked about: names of shipped checkpoints, folders, models in memory."""
+
+# What a result repeats of a checkpoint's card.
+_CARD = ("stage", "seed", "tokens_seen", "recipe", "val_loss_nats")
+_TRAINED_ON = ("name", "split", "sha256")
 _VERSIONED = ("lt-interp", "torch", "transformer-lens", "tokenizers", "numpy", "pandas")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A trained checkpoint on disk, its model not yet opened.
+    """A model that an analysis reads: a folder not yet opened, or a model in memory.
 
     Attributes:
-        name: Name of its folder, such as `"10_moe"` or `"10_moe-seed1"`.
-        folder: Where it is.
-        card: Its `run.json`.
+        name: Name of its folder, such as `"10_moe"` or `"10_moe-seed1"`; `model.cfg.model_name` of
+            a model in memory.
+        folder: Where it is; `None` in memory.
+        card: Its `run.json`; in memory only its stage is known.
+        model: The model in memory.
     """
 
     name: str
-    folder: Path
+    folder: Path | None
     card: dict[str, Any] = field(repr=False)
+    model: StageModel | None = field(default=None, repr=False)
 
     @property
     def stage(self) -> str:
@@ -40,7 +52,7 @@ class Checkpoint:
         return self.card["stage"]
 
     @property
-    def seed(self) -> int:
+    def seed(self) -> int | None:
         """Of its training."""
         return self.card["seed"]
 
@@ -49,31 +61,64 @@ class Checkpoint:
         """What its stage adds to the one before; empty for a stage that is not on the ladder."""
         return STAGES[self.stage].adds if self.stage in STAGES else ""
 
+    @cached_property
+    def config(self) -> ModelConfig:
+        """What it is built from, read without opening the weights."""
+        if self.folder is None:
+            return self.load().config
+        return ModelConfig.from_dict(read_config(self.folder)["model"])
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of the stored file as it is now; in memory, of every tensor."""
+        if self.folder is not None:
+            return sha256_file(self.folder / WEIGHTS)
+        digest = hashlib.sha256()
+        for name, tensor in self.load().state_dict().items():
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     def load(self) -> StageModel:
         """Open the model."""
+        if self.model is not None:
+            return self.model
+        assert self.folder is not None
         return load(self.folder)
 
 
-def find_checkpoints(names: Sequence[str | Path]) -> list[Checkpoint]:
+def untrained(model: StageModel, *, seed: int) -> StageModel:
+    """The same architecture with PyTorch's default random weights: what training is compared to."""
+    name = str(model.cfg.model_name)
+    return StageModel(model.config, tokenizer=model.tokenizer, name=name, seed=seed)
+
+
+def find_checkpoints(models: Models) -> list[Checkpoint]:
     """Find checkpoints and put them in the order of the ladder, then of their seeds.
 
     Args:
-        names: Names of shipped checkpoints, or folders.
+        models: Names of shipped checkpoints, folders, or models in memory; one or several.
 
     Raises:
         InputError: None is named, one does not exist, or two have one name.
     """
-    if not names:
+    one = isinstance(models, str | Path | StageModel)
+    found = [_find(name) for name in ([models] if one else models)]  # type: ignore[list-item, union-attr]
+    if not found:
         raise InputError("no checkpoint is named; name a stage, such as 09_multi_head, or a folder")
-    found = []
-    for name in names:
-        folder = find_checkpoint(name)
-        found.append(Checkpoint(name=folder.resolve().name, folder=folder, card=read_card(folder)))
     twice = {one.name for one in found if sum(other.name == one.name for other in found) > 1}
     if twice:
-        raise InputError(f"two checkpoints are named {', '.join(sorted(twice))}; rename a folder")
+        raise InputError(f"two checkpoints are named {', '.join(sorted(twice))}; rename one")
     order = {stage: place for place, stage in enumerate(STAGES)}
-    return sorted(found, key=lambda c: (order.get(c.stage, len(order)), c.seed, c.name))
+    return sorted(found, key=lambda c: (order.get(c.stage, len(order)), c.seed or 0, c.name))
+
+
+def _find(model: str | Path | StageModel) -> Checkpoint:
+    if isinstance(model, StageModel):
+        name = str(model.cfg.model_name)
+        card = {**dict.fromkeys(_CARD), "stage": name, "corpus": dict.fromkeys(_TRAINED_ON)}
+        return Checkpoint(name=name, folder=None, card=card, model=model)
+    folder = find_checkpoint(model)
+    return Checkpoint(name=folder.resolve().name, folder=folder, card=read_card(folder))
 
 
 def one_a_stage(checkpoints: Sequence[Checkpoint]) -> dict[str, Checkpoint]:
@@ -120,9 +165,7 @@ def provenance(
 
 
 def _model(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Which weights they are and how they came about; the hash is of the file as it is now."""
-    kept = ("stage", "seed", "tokens_seen", "recipe", "val_loss_nats")
-    card = {key: checkpoint.card[key] for key in kept}
-    trained_on = {key: checkpoint.card["corpus"][key] for key in ("name", "split", "sha256")}
-    weights = sha256_file(checkpoint.folder / WEIGHTS)
-    return {**card, "trained_on": trained_on, "weights_sha256": weights}
+    """Which weights they are and how they came about."""
+    card = {key: checkpoint.card[key] for key in _CARD}
+    trained_on = {key: checkpoint.card["corpus"][key] for key in _TRAINED_ON}
+    return {**card, "trained_on": trained_on, "weights_sha256": checkpoint.weights_sha256}

@@ -62,6 +62,9 @@ def article_curves(checkpoints: Sequence[Checkpoint]) -> pd.DataFrame:
 
 
 def _validations(checkpoint: Checkpoint) -> list[dict[str, Any]]:
+    """What a run logged; nothing for a model in memory."""
+    if checkpoint.folder is None:
+        return []
     return [
         {
             "stage": checkpoint.stage,

@@ -92,7 +92,7 @@ def evaluate(
     Raises:
         InputError: The rows were made by another tokenizer, or are too wide.
     """
-    _check(model, rows)
+    check_rows(model, rows)
     name = str(model.cfg.model_name)
     totals = np.zeros(rows.n_stories)
     tokens = np.zeros(rows.n_stories, dtype=np.int64)
@@ -116,7 +116,12 @@ def evaluate(
     )
 
 
-def _check(model: StageModel, rows: Rows) -> None:
+def check_rows(model: StageModel, rows: Rows) -> None:
+    """Refuse rows that a model cannot read.
+
+    Raises:
+        InputError: Another tokenizer made them, or they are too wide.
+    """
     if model.tokenizer and model.tokenizer.sha256 != rows.tokenizer_sha256:
         raise InputError(
             "the rows were made by another tokenizer than the model's; open them with "

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from lt_interp.article import article, article_stage
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints, one_a_stage, provenance
+from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints, one_a_stage
 from lt_interp.methods.curves import article_curves, curves
 from lt_interp.methods.evaluation import Evaluation, evaluate
-from lt_interp.methods.parameters import count, count_by_component, stored_shapes
+from lt_interp.methods.parameters import (
+    Shapes,
+    count,
+    count_by_component,
+    model_shapes,
+    stored_shapes,
+)
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.samples import NEW_TOKENS, TEMPERATURE, samples
 from lt_interp.methods.statistics import story_difference
+from lt_interp.methods.study import Share, Study
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 
-LADDER = {
-    "stage": str,
-    "adds": str,
-    "parameters": int,
-    "seed": int,
-    "tokens_seen": int,
+SCORES = {
     "loss_nats": float,
     "perplexity": float,
     "perplexity_low": float,
@@ -35,6 +40,16 @@ LADDER = {
     "perplexity_last_token_high": float,
     "n_tokens": int,
     "n_stories": int,
+}
+STORIES = {"story": int, "loss_nats": float, "n_tokens": int}
+SAMPLES = {"prompt": str, "sample": str, "article_sample": str}
+LADDER = {
+    "stage": str,
+    "adds": str,
+    "parameters": int,
+    "seed": int,
+    "tokens_seen": int,
+    **SCORES,
     "article_perplexity": float,
     "article_parameters": int,
     "article_scored_on": str,
@@ -47,28 +62,29 @@ PAIRS = {
     "high": float,
     "n_stories": int,
 }
-SAMPLES = {"stage": str, "prompt": str, "sample": str, "article_sample": str}
 PARAMETERS = {"stage": str, "component": str, "parameters": int}
 
 
 def evolution(
-    checkpoints: Sequence[str | Path],
+    models: Models,
     rows: Rows,
     *,
-    seed: int,
+    seed: int = 0,
     progress: Progress | None = None,
     command: str = "",
+    keep: Path | None = None,
     prompts: Sequence[str] | None = None,
 ) -> Result:
-    """Score every checkpoint on the same stories and set it beside the article.
+    """Score every model on the same stories and set it beside the article.
 
     Args:
-        checkpoints: Trained checkpoints. All are in `ladder` and `curves`; the other tables take
-            the lowest seed of each stage.
-        rows: What to score, made by the checkpoints' tokenizer.
+        models: Trained models. All are in `ladder` and `curves`; the other tables take the lowest
+            seed of each stage.
+        rows: What to score, made by the models' tokenizer.
         seed: Of the resampling of stories and of the samples.
-        progress: Called with rows scored, rows in all (of every checkpoint) and the checkpoint.
+        progress: Called with how much is done, how much there is, and the model.
         command: What repeats the analysis.
+        keep: Where the tables of each model are kept, so that the same call can continue.
         prompts: What each stage continues; by default the article's first.
 
     Returns:
@@ -76,47 +92,57 @@ def evolution(
         `samples`, `parameters`, `curves` and `article_curves`.
 
     Raises:
-        InputError: A checkpoint cannot be read, or does not fit the rows.
+        InputError: A model cannot be read, or does not fit the rows.
     """
-    prompts = prompts or article()["prompts"][:1]
-    found = find_checkpoints(checkpoints)
+    prompts = list(prompts or article()["prompts"][:1])
+    found = find_checkpoints(models)
+    study = Study(
+        name="evolution", checkpoints=found, rows=rows, seed=seed, progress=progress,
+        command=command, keep=keep, options={"prompts": prompts},
+    )  # fmt: skip
+    measured = study.each(
+        partial(_measure, rows=rows, prompts=prompts, seed=seed),
+        columns={"scores": SCORES, "stories": STORIES, "samples": SAMPLES},
+    )
+    parameters = {checkpoint.name: _shapes(checkpoint) for checkpoint in found}
     main = one_a_stage(found)
-    ladder, written, scores = [], [], {}
-    for place, checkpoint in enumerate(found):
-        model = checkpoint.load()
-        report = _shifted(progress, place, len(found), rows.n_rows, checkpoint.name)
-        evaluation = evaluate(model, rows, seed=seed, progress=report)
-        ladder.append(_ladder_row(checkpoint, evaluation))
-        if main[checkpoint.stage] is checkpoint:
-            scores[checkpoint.stage] = evaluation
-            written += _sample_rows(checkpoint.stage, model, prompts, seed)
+    of_main = {name: _of(table, main) for name, table in measured.items()}
     tables = {
-        "ladder": make_table(LADDER, ladder),
-        "pairs": pairs(scores, seed=seed),
-        "samples": make_table(SAMPLES, written),
-        "parameters": make_table(PARAMETERS, _parameter_rows(main)),
+        "ladder": make_table(LADDER, _ladder_rows(found, measured["scores"], parameters)),
+        "pairs": pairs(story_losses(of_main["stories"]), seed=seed),
+        "samples": of_main["samples"][["stage", *SAMPLES]],
+        "parameters": make_table(PARAMETERS, _parameter_rows(main, parameters)),
         "curves": curves(found),
         "article_curves": article_curves(found),
     }
-    meta = provenance(found, rows, seed=seed, command=command, notes=_notes(rows))
-    return Result(name="evolution", tables=tables, meta=meta)
+    return study.result(tables, notes=_notes(rows))
 
 
-def pairs(scores: dict[str, Evaluation], *, seed: int) -> pd.DataFrame:
+StoryLosses = tuple[Float[np.ndarray, " story"], Int[np.ndarray, " story"]]
+"""The summed loss in nats of each story, and how many tokens that is."""
+
+
+def story_losses(stories: pd.DataFrame) -> dict[str, StoryLosses]:
+    """The table `stories` as arrays, by stage."""
+    return {
+        str(stage): (table["loss_nats"].to_numpy(), table["n_tokens"].to_numpy())
+        for stage, table in stories.groupby("stage", sort=False)
+    }
+
+
+def pairs(scores: dict[str, StoryLosses], *, seed: int) -> pd.DataFrame:
     """Each stage's loss minus that of the stage it grew from, where both were scored.
 
     Args:
-        scores: Evaluations on the same rows, by stage.
+        scores: Losses on the same stories, by stage.
         seed: Of the resampling.
     """
     result = []
     for stage in STAGES.values():
         if stage.id not in scores or stage.grows_from not in scores:
             continue
-        now, before = scores[stage.id], scores[stage.grows_from]
-        difference = story_difference(
-            now.story_loss_nats, before.story_loss_nats, now.story_tokens, seed=seed
-        )
+        (now, tokens), (before, _) = scores[stage.id], scores[stage.grows_from]
+        difference = story_difference(now, before, tokens, seed=seed)
         result.append(
             {
                 "stage": stage.id,
@@ -130,16 +156,26 @@ def pairs(scores: dict[str, Evaluation], *, seed: int) -> pd.DataFrame:
     return make_table(PAIRS, result)
 
 
-def _ladder_row(checkpoint: Checkpoint, evaluation: Evaluation) -> dict[str, Any]:
-    published = article_stage(checkpoint.stage)
+def _measure(
+    model: StageModel, share: Share, *, rows: Rows, prompts: Sequence[str], seed: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Score a model and let it write."""
+    evaluation = evaluate(model, rows, seed=seed, progress=lambda done, n, _: share(done, n))
+    losses = zip(evaluation.story_loss_nats, evaluation.story_tokens, strict=True)
+    return {
+        "scores": [_score(evaluation)],
+        "stories": [
+            {"story": story, "loss_nats": float(loss), "n_tokens": int(n)}
+            for story, (loss, n) in enumerate(losses)
+        ],
+        "samples": _sample_rows(model, prompts, seed),
+    }
+
+
+def _score(evaluation: Evaluation) -> dict[str, Any]:
     low, high = evaluation.perplexity_interval or (None, None)
     last_low, last_high = evaluation.perplexity_last_token_interval or (None, None)
     return {
-        "stage": checkpoint.stage,
-        "adds": checkpoint.adds,
-        "parameters": count(stored_shapes(checkpoint.folder)),
-        "seed": checkpoint.seed,
-        "tokens_seen": checkpoint.card["tokens_seen"],
         "loss_nats": evaluation.loss_nats,
         "perplexity": evaluation.perplexity,
         "perplexity_low": low,
@@ -149,38 +185,57 @@ def _ladder_row(checkpoint: Checkpoint, evaluation: Evaluation) -> dict[str, Any
         "perplexity_last_token_high": last_high,
         "n_tokens": evaluation.n_tokens,
         "n_stories": evaluation.n_stories,
-        "article_perplexity": published.get("perplexity"),
-        "article_parameters": published.get("params"),
-        "article_scored_on": published.get("scored_on", "every position") if published else None,
     }
 
 
-def _sample_rows(
-    stage: str, model: StageModel, prompts: Sequence[str], seed: int
-) -> list[dict[str, Any]]:
+def _sample_rows(model: StageModel, prompts: Sequence[str], seed: int) -> list[dict[str, Any]]:
     """One continuation a prompt; the article printed its samples for its first prompt."""
+    stage = str(model.cfg.model_name)
     published = {article()["prompts"][0]: article()["evolution_samples"].get(stage)}
     return [
-        {"stage": stage, "prompt": prompt, "sample": text, "article_sample": published.get(prompt)}
+        {"prompt": prompt, "sample": text, "article_sample": published.get(prompt)}
         for prompt, text in zip(prompts, samples(model, prompts, seed=seed), strict=True)
     ]
 
 
-def _parameter_rows(main: dict[str, Checkpoint]) -> list[dict[str, Any]]:
-    return [
-        {"stage": stage, "component": component, "parameters": parameters}
-        for stage, checkpoint in main.items()
-        for component, parameters in count_by_component(stored_shapes(checkpoint.folder)).items()
-    ]
+def _ladder_rows(
+    found: Sequence[Checkpoint], scores: pd.DataFrame, parameters: dict[str, Shapes]
+) -> Iterator[dict[str, Any]]:
+    """A model's card, its score and what the article says of its stage."""
+    for checkpoint, score in zip(found, scores.to_dict("records"), strict=True):
+        published = article_stage(checkpoint.stage)
+        yield {
+            "stage": checkpoint.stage,
+            "adds": checkpoint.adds,
+            "parameters": count(parameters[checkpoint.name]),
+            "seed": checkpoint.seed,
+            "tokens_seen": checkpoint.card["tokens_seen"],
+            **{name: score[name] for name in SCORES},
+            "article_perplexity": published.get("perplexity"),
+            "article_parameters": published.get("params"),
+            "article_scored_on": published.get("scored_on", "every position")
+            if published
+            else None,
+        }
 
 
-def _shifted(
-    progress: Progress | None, place: int, n: int, n_rows: int, name: str
-) -> Progress | None:
-    """Progress within one checkpoint as progress within all of them."""
-    if progress is None:
-        return None
-    return lambda done, _total, _what: progress(place * n_rows + done, n * n_rows, name)
+def _shapes(checkpoint: Checkpoint) -> Shapes:
+    if checkpoint.folder is None:
+        return model_shapes(checkpoint.load())
+    return stored_shapes(checkpoint.folder)
+
+
+def _of(table: pd.DataFrame, main: dict[str, Checkpoint]) -> pd.DataFrame:
+    """The rows of the lowest seed of each stage."""
+    return table[table["checkpoint"].isin([checkpoint.name for checkpoint in main.values()])]
+
+
+def _parameter_rows(
+    main: dict[str, Checkpoint], parameters: dict[str, Shapes]
+) -> Iterator[dict[str, Any]]:
+    for stage, checkpoint in main.items():
+        for component, n in count_by_component(parameters[checkpoint.name]).items():
+            yield {"stage": stage, "component": component, "parameters": n}
 
 
 def _notes(rows: Rows) -> dict[str, Any]:

@@ -64,11 +64,15 @@ def stored_shapes(folder: Path) -> Shapes:
         raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
 
 
+def model_shapes(model: StageModel) -> Shapes:
+    """Shapes of a model's weights."""
+    return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+
+
 def built_shapes(config: ModelConfig) -> Shapes:
     """Shapes of the weights of a model that is built without memory for them."""
     with torch.device("meta"):
-        model = StageModel(config)
-    return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+        return model_shapes(StageModel(config))
 
 
 def count(shapes: Shapes) -> int:

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-# name: (title of its page, "module:function"). A function takes the checkpoints and the token rows,
-# and by keyword `seed`, `progress` and `command`; it returns a Result of the same name.
-ANALYSES: dict[str, tuple[str, str]] = {
-    "evolution": ("The evolution", "lt_interp.methods.evolution:evolution"),
-    "position_blindness": (
-        "Position blindness",
-        "lt_interp.methods.position_blindness:position_blindness",
-    ),
-}
+from dataclasses import dataclass
+
+from lt_interp.errors import InputError
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An entry of the registry.
+
+    Attributes:
+        title: Of its page.
+        function: `"module:function"`. It takes the models and the token rows, and by keyword
+            `seed`, `progress`, `command` and `keep`; it returns a Result of the same name.
+        options: Further keywords that a user may set.
+    """
+
+    title: str
+    function: str
+    options: tuple[str, ...] = ()
+
+
+def _analysis(name: str, title: str, *options: str) -> tuple[str, Analysis]:
+    return name, Analysis(title, f"lt_interp.methods.{name}:{name}", options)
+
+
+# In the order of the report; an analysis that reads the results of others stands after them.
+ANALYSES: dict[str, Analysis] = dict(
+    [
+        _analysis("evolution", "The evolution", "prompts"),
+        _analysis("position_blindness", "Position blindness"),
+        _analysis("attention", "Attention", "prompts"),
+        _analysis("logit_lens", "Logit lens", "prompts", "tokens"),
+        _analysis("activation_patching", "Activation patching"),
+        _analysis("moe_routing", "Routing of the experts", "tokens"),
+        _analysis("article", "The article's tables and claims", "results"),
+    ]
+)
+
+
+def get_analysis(name: str) -> tuple[str, Analysis]:
+    """An analysis and its name as it is written in folders; `moe-routing` is `moe_routing`.
+
+    Raises:
+        InputError: There is none of that name; the message lists them.
+    """
+    written = name.replace("-", "_")
+    if written not in ANALYSES:
+        raise InputError(f"there is no analysis {name!r}; allowed: {', '.join(ANALYSES)}")
+    return written, ANALYSES[written]

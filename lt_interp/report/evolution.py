@@ -30,12 +30,14 @@ __all__ = ["EVOLUTION"]
 
 def _drawings(result: Result) -> dict[str, Drawing]:
     drawings: dict[str, Drawing] = {
-        "perplexity.svg": (partial(perplexity_chart, result), perplexity_size(result))
+        "perplexity.svg": Drawing(partial(perplexity_chart, result), perplexity_size(result))
     }
     if len(result.tables["pairs"]):
-        drawings["pairs.svg"] = (partial(paired_differences, result), pairs_size(result))
+        drawings["pairs.svg"] = Drawing(partial(paired_differences, result), pairs_size(result))
     for stage in stages_with_curves(result):
-        drawings[_curve_file(stage)] = (partial(training_curve, result, stage=stage), SIZE)
+        drawings[_curve_file(stage)] = Drawing(
+            partial(training_curve, result, stage=stage), SIZE
+        )
     return drawings
 
 

@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
-SPACE, NEWLINE = "·", "⏎"
-_VISIBLE = {"\n": NEWLINE, "\t": "⇥", "\r": "␍"}
+from lt_interp.figures.visible import visible
+
 # What markdown, GitHub or a site generator reads as more than itself, inside a line. An underscore
 # within a word is itself, and so is a colon before a space.
 _ACTIVE = re.compile(r"[&<>|`*\[\]\\~$@#{}]|(?<![^\W_])_|_(?![^\W_])|:(?=\S)|(?<=www)\.")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-# Spaces that would be lost or not be seen: at an end, or more than one in a row.
-_LOST_SPACES = re.compile(r"^ +| +$| {2,}")
-
-
-def visible(text: str) -> str:
-    r"""A string as the pages show it: one line, every character seen.
-
-    A newline is ⏎, a tab ⇥, a space at either end or beside another one ·, and a character that
-    has no picture of its own is written by its number.
-
-    Example:
-        >>> visible(" little\n")
-        '·little⏎'
-    """
-    text = _LOST_SPACES.sub(lambda spaces: SPACE * len(spaces[0]), text)
-    return "".join(_character(character) for character in text)
-
-
-def _character(character: str) -> str:
-    if character in _VISIBLE:
-        return _VISIBLE[character]
-    # Control, format, surrogate, private, unassigned; line and paragraph ends; odd spaces.
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} or (
-        character.isspace() and character != " "
-    ):
-        return f"\\u{ord(character):04x}"
-    return character
 
 
 def plain(text: str) -> str:

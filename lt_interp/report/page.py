@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import Any, NamedTuple
 
 from lt_interp.methods.result import Result
 
-# A figure that is still to be drawn: what draws it, and its width and height in inches.
-Drawing = tuple[Callable[[Axes], Axes], tuple[float, float]]
+
+class Drawing(NamedTuple):
+    """A figure that is still to be drawn.
+
+    Attributes:
+        draw: Puts the data on the axis it is given; on a two-dimensional array of axes if there
+            are several panels.
+        size: Width and height in inches.
+        panels: Rows and columns of axes.
+    """
+
+    draw: Callable[[Any], Any]
+    size: tuple[float, float]
+    panels: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

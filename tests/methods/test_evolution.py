@@ -114,7 +114,7 @@ def test_samples_and_progress(
 
     done = [step[0] for step in steps]
     assert done == sorted(done)
-    assert steps[-1] == (6 * rows.n_rows, 6 * rows.n_rows, "10_moe-seed1")
+    assert steps[-1] == (6000, 6000, "evolution")
 
 
 def test_other_prompts_have_no_published_sample(trained: Path, rows: Rows) -> None:

@@ -11,27 +11,36 @@ from pathlib import Path
 import pytest
 
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.registry import ANALYSES
+from lt_interp.errors import InputError
+from lt_interp.methods.registry import ANALYSES, get_analysis
 
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_analysis_is_called_the_same_way_and_named_alike(
     name: str, trained: Path, rows: Rows
 ) -> None:
-    module, _, function = ANALYSES[name][1].partition(":")
+    module, _, function = ANALYSES[name].function.partition(":")
     analysis = getattr(importlib.import_module(module), function)
     steps: list[tuple[int, int, str]] = []
     result = analysis(
-        [trained / "04_attention"],
+        [trained / "04_attention", trained / "10_moe"],
         rows,
-        seed=0,
         progress=lambda *args: steps.append(args),
         command="lt-interp report",
     )
     assert result.name == name
     assert result.meta["command"] == "lt-interp report"
     assert steps[-1][0] == steps[-1][1] > 0
-    assert inspect.signature(analysis).parameters["seed"].kind is inspect.Parameter.KEYWORD_ONLY
+    parameters = inspect.signature(analysis).parameters
+    shared = {"models", "rows", "seed", "progress", "command", "keep"}
+    assert set(parameters) == shared | set(ANALYSES[name].options)
+    assert parameters["seed"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_unknown_analysis_lists_what_there_is() -> None:
+    with pytest.raises(InputError, match="allowed: evolution, position_blindness"):
+        get_analysis("atention")
+    assert get_analysis("moe-routing") == ("moe_routing", ANALYSES["moe_routing"])
 
 
 def test_reading_a_result_loads_no_model_library() -> None:

@@ -1,0 +1,109 @@
+"""What `report` and `analyze` share: analyses under one display, their results, the pages."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lt_interp.cli.choices import chosen_checkpoints
+from lt_interp.cli.console import note
+from lt_interp.cli.corpora import encode, open_stories
+from lt_interp.cli.outputs import require_writable
+from lt_interp.cli.progress import Advance, bar, bar_columns, display
+
+
+def write_pages(
+    command: str,
+    analyses: Mapping[str, Mapping[str, Any]],
+    corpus: str,
+    out: Path,
+    *,
+    only: Sequence[str] | None,
+    stages: Sequence[str] | None,
+    seed: int,
+) -> Path:
+    """Run analyses, save their results, and write every page under a folder.
+
+    Args:
+        command: `report` or `analyze`.
+        analyses: The further keywords of each analysis, by its name.
+        corpus: As the user typed it.
+        out: The folder.
+        only: What the user typed of `--only`.
+        stages: Checkpoints by name or folder; all that are shipped if there are none.
+        seed: Of the analyses.
+
+    Returns:
+        The front page.
+    """
+    with bar("getting ready"):
+        from lt_interp.methods.analyze import analyze_into, forget_parts, tokenizer_of
+        from lt_interp.methods.registry import ANALYSES
+        from lt_interp.report.build import build_pages
+
+        checkpoints = chosen_checkpoints(stages, all_=not stages)
+        tokenizer = tokenizer_of(checkpoints[0])
+        require_writable(out)
+    rows = encode(open_stories(corpus), tokenizer)
+    folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
+    with _overall(len(analyses)) as begin:
+        for name, options in analyses.items():
+            own = {"results": out} if "results" in ANALYSES[name].options else {}
+            words = [*_analysis_words(command, name, options), *_words("--only", only)]
+            words += ["--corpus", _public(corpus), "--seed", str(seed), *_words("--stage", stages)]
+            analyze_into(
+                out, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
+                command=shlex.join(words), **own, **options,
+            )  # fmt: skip
+        pages = build_pages(out, progress=begin("writing pages"))
+    forget_parts(out, analyses)
+    return pages[0]
+
+
+def _analysis_words(command: str, name: str, options: Mapping[str, Any]) -> list[str]:
+    """The command that repeats a result, up to what both commands share."""
+    words = ["lt-interp", command]
+    if command == "analyze":
+        words.append(name)
+    words += _words("--prompt", options.get("prompts"))
+    return [*words, "--tokens", str(options["tokens"])] if "tokens" in options else words
+
+
+def _words(flag: str, values: Sequence[str] | None) -> list[str]:
+    return [word for value in values or () for word in (flag, _public(value))]
+
+
+def _public(path: str) -> str:
+    """What the user typed, of a full path only the name: pages are published, machines are not."""
+    return Path(path).name if Path(path).expanduser().is_absolute() else path
+
+
+@contextmanager
+def _overall(n_analyses: int) -> Iterator[Callable[[str], Advance]]:
+    """One display: a bar for the report and below it one for what is under way.
+
+    Yields:
+        What to call as each part begins; it returns what that part calls as it advances.
+    """
+    with display(*bar_columns()) as progress:
+        whole = progress.add_task("report", total=n_analyses + 1)
+        part = progress.add_task("", total=None)
+        begun = 0
+
+        def begin(title: str) -> Advance:
+            nonlocal begun
+            begun += 1
+            note(f"{title} ({begun} of {n_analyses + 1})")
+            progress.update(whole, completed=begun - 1)
+            progress.reset(part, total=None, description=title)
+
+            def advance(done: int, total: int | None = None, what: str | None = None, /) -> None:
+                described = f"{title}: {what}" if what else title
+                progress.update(part, completed=done, total=total, description=described)
+
+            return advance
+
+        yield begin
