@@ -29,6 +29,8 @@ class Recipe:
             embeddings (a rare token's would fade away between its occurrences).
         warmup_steps: Steps of linear rise to the peak.
         schedule: What follows: `"constant"`, or `"linear"` down to zero at the last step.
+        decay_share: Share of the run, at its end, over which it falls; before that it is constant,
+            so that runs of different lengths share their beginning (arXiv 2405.18392).
         clip_norm: Largest gradient norm; 0 for no clipping.
         initialisation: `"pytorch"` or `"fan_in"` (`lt_interp.model.initialisation`).
         precision: `"float32"`, or `"auto"`: bfloat16 products where the processor has them.
@@ -50,6 +52,7 @@ class Recipe:
     weight_decay: float
     warmup_steps: int
     schedule: Literal["constant", "linear"]
+    decay_share: float = 1.0
     clip_norm: float
     initialisation: Literal["pytorch", "fan_in"]
     precision: Literal["float32", "auto"]
@@ -63,6 +66,8 @@ class Recipe:
         for name in ("epochs", "batch_rows", "lr", "validate_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 < self.decay_share <= 1:
+            raise InputError(f"decay_share must be above 0 and at most 1, not {self.decay_share}")
         if self.validate_every % self.log_every:
             raise InputError("validate_every must be a multiple of log_every")
 
@@ -83,7 +88,9 @@ class Recipe:
         """
         warmup_steps = min(self.warmup_steps, total_steps // 10)
         warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
-        return warm * (1 - step / total_steps) if self.schedule == "linear" else warm
+        if self.schedule == "constant":
+            return warm
+        return warm * min(1.0, (1 - step / total_steps) / self.decay_share)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""

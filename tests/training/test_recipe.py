@@ -71,6 +71,15 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert scales[10:] == sorted(scales[10:], reverse=True)
 
 
+def test_a_short_decay_leaves_runs_of_different_lengths_one_beginning() -> None:
+    short, long = (recipe_for("ladder", "06_ffn", epochs=e, decay_share=0.2) for e in (1.0, 2.0))
+    early = [short.lr_scale(step, 1000) for step in range(801)]
+    assert early == [long.lr_scale(step, 2000) for step in range(801)]
+    assert early[800] == 1.0
+    assert short.lr_scale(900, 1000) == pytest.approx(0.5)
+    assert short.lr_scale(999, 1000) == pytest.approx(0.005)
+
+
 def test_steps_of_a_corpus() -> None:
     recipe = recipe_for("ladder", "06_ffn", batch_rows=4)
     assert recipe_for("ladder", "06_ffn", batch_rows=4, epochs=3).total_steps(11) == 6
@@ -87,6 +96,7 @@ def test_steps_of_a_corpus() -> None:
         ({"batch_rows": -2}, "batch_rows must be above 0"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"lr": float("nan")}, "lr must be above 0"),
+        ({"decay_share": 0.0}, "decay_share must be above 0"),
         ({"validate_every": 7}, "multiple of log_every"),
     ],
 )
