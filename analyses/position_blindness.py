@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from _recipe import run
 
-from lt_interp.methods.position_blindness import position_blindness
-
 # Every shipped stage; or name some, such as ["04_attention", "05_attn_position"].
 CHECKPOINTS = None
 # The same words in another order; the article's pair.
@@ -15,4 +13,4 @@ CORPUS = "embedded"
 SEED = 0
 
 if __name__ == "__main__":
-    run(position_blindness, checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, pair=PAIR)
+    run("position_blindness", checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, pair=PAIR)

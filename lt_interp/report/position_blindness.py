@@ -30,7 +30,7 @@ def _file(variant: str) -> str:
 
 def _drawings(result: Result) -> dict[str, Drawing]:
     return {
-        _file(variant): (partial(logit_differences, result, variant=variant), size(result))
+        _file(variant): Drawing(partial(logit_differences, result, variant=variant), size(result))
         for variant in _variants(result)
     }
 
