@@ -52,8 +52,9 @@ def write_pages(
     with _overall(len(analyses)) as begin:
         for name, options in analyses.items():
             own = {"results": out} if "results" in ANALYSES[name].options else {}
-            words = [*_analysis_words(command, name, options), *_words("--only", only)]
-            words += ["--corpus", _public(corpus), "--seed", str(seed), *_words("--stage", stages)]
+            words = ["lt-interp", command, *([name] if command == "analyze" else [])]
+            words += ["--corpus", _public(corpus), "--seed", str(seed)]
+            words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
                 out, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
                 command=shlex.join(words), **own, **options,
@@ -63,12 +64,9 @@ def write_pages(
     return pages[0]
 
 
-def _analysis_words(command: str, name: str, options: Mapping[str, Any]) -> list[str]:
-    """The command that repeats a result, up to what both commands share."""
-    words = ["lt-interp", command]
-    if command == "analyze":
-        words.append(name)
-    words += _words("--prompt", options.get("prompts"))
+def _chosen(options: Mapping[str, Any]) -> list[str]:
+    """The words behind an analysis's further keywords."""
+    words = [word for text in options.get("prompts", ()) for word in ("--prompt", text)]
     return [*words, "--tokens", str(options["tokens"])] if "tokens" in options else words
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from lt_interp.cli.exits import ExitStatus
 from lt_interp.errors import InputError
 
-COMMANDS = ("stages", "evaluate", "generate", "hooks", "train", "report", "tokenizer")
+COMMANDS = ("stages", "evaluate", "generate", "hooks", "train", "analyze", "report", "tokenizer")
 
 
 @pytest.mark.parametrize(

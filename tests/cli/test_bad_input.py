@@ -244,4 +244,12 @@ def test_a_run_of_other_settings_is_left_alone(
 
 
 def test_an_analysis_that_is_not_there(run: Any, tmp_path: Path) -> None:
-    check_line(run("report", "--only", "nonsense", "--out", tmp_path), "position_blindness")
+    for words in (["report", "--only", "nonsense"], ["analyze", "nonsense"]):
+        check_line(run(*words, "--out", tmp_path), "position_blindness")
+        assert not any(tmp_path.iterdir())
+
+
+def test_a_choice_that_an_analysis_does_not_have(run: Any, tmp_path: Path) -> None:
+    for flag, value in (("--tokens", 10), ("--prompt", "Tom")):
+        result = run("analyze", "position-blindness", flag, value, "--out", tmp_path)
+        check_line(result, f"position_blindness takes no {flag}")
