@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,5 +35,5 @@ def report(
     from lt_interp.methods.registry import ANALYSES, get_analysis
 
     asked = [get_analysis(name)[0] for name in only or ANALYSES]
-    analyses = {name: {} for name in ANALYSES if name in asked}
+    analyses: dict[str, dict[str, Any]] = {name: {} for name in ANALYSES if name in asked}
     typer.echo(write_pages("report", analyses, corpus, out, only=only, stages=stages, seed=seed))

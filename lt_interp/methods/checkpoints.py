@@ -101,8 +101,8 @@ def find_checkpoints(models: Models) -> list[Checkpoint]:
     Raises:
         InputError: None is named, one does not exist, or two have one name.
     """
-    one = isinstance(models, str | Path | StageModel)
-    found = [_find(name) for name in ([models] if one else models)]  # type: ignore[list-item, union-attr]
+    several = [models] if isinstance(models, str | Path | StageModel) else models
+    found = [_find(model) for model in several]
     if not found:
         raise InputError("no checkpoint is named; name a stage, such as 09_multi_head, or a folder")
     twice = {one.name for one in found if sum(other.name == one.name for other in found) > 1}

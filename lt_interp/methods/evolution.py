@@ -20,8 +20,7 @@ from lt_interp.methods.parameters import (
     Shapes,
     count,
     count_by_component,
-    model_shapes,
-    stored_shapes,
+    weight_shapes,
 )
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.samples import NEW_TOKENS, TEMPERATURE, samples
@@ -104,7 +103,7 @@ def evolution(
         partial(_measure, rows=rows, prompts=prompts, seed=seed),
         columns={"scores": SCORES, "stories": STORIES, "samples": SAMPLES},
     )
-    parameters = {checkpoint.name: _shapes(checkpoint) for checkpoint in found}
+    parameters = {checkpoint.name: weight_shapes(checkpoint) for checkpoint in found}
     main = one_a_stage(found)
     of_main = {name: _of(table, main) for name, table in measured.items()}
     tables = {
@@ -217,12 +216,6 @@ def _ladder_rows(
             if published
             else None,
         }
-
-
-def _shapes(checkpoint: Checkpoint) -> Shapes:
-    if checkpoint.folder is None:
-        return model_shapes(checkpoint.load())
-    return stored_shapes(checkpoint.folder)
 
 
 def _of(table: pd.DataFrame, main: dict[str, Checkpoint]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lt_interp.article import article_stage
 from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints
-from lt_interp.methods.parameters import built_shapes, count, stored_shapes
+from lt_interp.methods.parameters import built_shapes, count, weight_shapes
 from lt_interp.methods.result import make_table
 from lt_interp.stages import STAGES
 from lt_interp.training.checkpoint import shipped_checkpoints
@@ -70,7 +70,7 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
     return Rung(
         id=name,
         adds=f"{checkpoint.adds}{further}",
-        parameters=count(stored_shapes(checkpoint.folder)),
+        parameters=count(weight_shapes(checkpoint)),
         tokens_seen=checkpoint.card["tokens_seen"],
         perplexity=math.exp(checkpoint.card["val_loss_nats"]),
         article_perplexity=article_stage(checkpoint.stage).get("perplexity"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from lt_interp.errors import InputError
+from lt_interp.methods.checkpoints import Checkpoint
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.checkpoint import WEIGHTS
@@ -62,6 +63,13 @@ def stored_shapes(folder: Path) -> Shapes:
         raise InputError(f"{path} does not exist; restore it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
+
+
+def weight_shapes(checkpoint: Checkpoint) -> Shapes:
+    """Shapes of a checkpoint's weights: of the file, or of the model in memory."""
+    if checkpoint.folder is None:
+        return model_shapes(checkpoint.load())
+    return stored_shapes(checkpoint.folder)
 
 
 def model_shapes(model: StageModel) -> Shapes:
