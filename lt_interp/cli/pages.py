@@ -64,6 +64,19 @@ def write_pages(
     return pages[0]
 
 
+def redraw_pages(out: Path) -> Path:
+    """Write every page under a folder from the results saved there; no model is opened.
+
+    Returns:
+        The front page.
+    """
+    with bar("writing pages") as advance:
+        from lt_interp.report.build import build_pages
+
+        require_writable(out)
+        return build_pages(out, progress=advance)[0]
+
+
 def _chosen(options: Mapping[str, Any]) -> list[str]:
     """The words behind an analysis's further keywords."""
     words = [word for text in options.get("prompts", ()) for word in ("--prompt", text)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lt_interp.cli.choices import LARGEST_SEED
-from lt_interp.cli.pages import write_pages
+from lt_interp.cli.pages import redraw_pages, write_pages
 
 
 def report(
@@ -27,11 +27,17 @@ def report(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analyses.")] = 0,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Only write the pages again, from the saved results.")
+    ] = False,
 ) -> None:
     """Analyse the shipped checkpoints on a corpus, save the results and write the pages.
 
     Interrupted, the same command continues after the last model that was finished.
     """
+    if redraw:
+        typer.echo(redraw_pages(out))
+        return
     from lt_interp.methods.registry import ANALYSES, get_analysis
 
     asked = [get_analysis(name)[0] for name in only or ANALYSES]

@@ -180,7 +180,7 @@ def test_tokenizer_coverage_sets_the_articles_figures_beside_ours(
 
 
 def test_report_analyses_what_is_asked_and_writes_the_pages(
-    run: Any, runs: Path, stories_file: Path, tmp_path: Path
+    run: Any, runs: Path, stories_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "pages"
     result = run(
@@ -196,9 +196,15 @@ def test_report_analyses_what_is_asked_and_writes_the_pages(
     assert list(meta["models"]) == ["03_bigram"]
     assert meta["command"].startswith("lt-interp report --corpus stories.txt --seed 4 --only")
     assert str(tmp_path.parent) not in (out / "index.md").read_text(encoding="utf-8")
-    # a page is drawn from the saved result alone
-    page = (out / "position_blindness" / "report.md").read_bytes()
-    assert b"03_bigram" in page
+    # the pages are drawn from the saved result alone
+    pages = {path: path.read_bytes() for path in out.rglob("*.[sm][vd]*")}
+    assert b"03_bigram" in pages[out / "position_blindness" / "report.md"]
+    for path in pages:
+        path.unlink()
+    monkeypatch.setattr("lt_interp.training.checkpoint.load", None)
+    result = run("report", "--redraw", "--out", out)
+    assert result.stdout == f"{out / 'index.md'}\n", result.output
+    assert {path: path.read_bytes() for path in out.rglob("*.[sm][vd]*")} == pages
 
 
 def test_analyze_takes_the_choices_of_one_analysis(
