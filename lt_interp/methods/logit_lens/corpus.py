@@ -1,0 +1,177 @@
+"""The lens averaged over the tokens of a corpus, with intervals by story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lt_interp.corpus.windows import Rows
+from lt_interp.methods.checkpoints import untrained
+from lt_interp.methods.logit_lens.points import lens_points, read_points
+from lt_interp.methods.logit_lens.readout import read
+from lt_interp.methods.significance import sign_flip_p
+from lt_interp.methods.statistics import Interval, story_bootstrap
+from lt_interp.model.stage_model import StageModel
+
+BATCH_ROWS = 8
+UNTRAINED_SHARE = 5  # the untrained stage reads one row in so many: its loss varies little
+
+CORPUS = {
+    "point": str,
+    "layer": int,
+    "order": int,
+    "descriptive": bool,
+    "loss_nats": float,
+    "low": float,
+    "high": float,
+    "top1_accuracy": float,
+    "top1_low": float,
+    "top1_high": float,
+    "median_rank": float,
+    "kl_to_final_nats": float,
+    "kl_low": float,
+    "kl_high": float,
+    "untrained_loss_nats": float,
+    "untrained_n_tokens": int,
+    "change_from_previous_nats": float,
+    "change_low": float,
+    "change_high": float,
+    "p": float,
+    "n_tokens": int,
+    "n_stories": int,
+}
+# The columns of what is resampled: an estimate, its lower and its upper end.
+ESTIMATES = (
+    ("loss_nats", "low", "high"),
+    ("top1_accuracy", "top1_low", "top1_high"),
+    ("kl_to_final_nats", "kl_low", "kl_high"),
+    ("change_from_previous_nats", "change_low", "change_high"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """Rows of a corpus, the story of every token that is predicted, and tokens to compare with.
+
+    Attributes:
+        tokens: The rows.
+        story: Of tokens 1.. of each row, numbered from 0 without gaps.
+        shuffled: Tokens 1.. of all rows, dealt out again at random: what the same tokens get when
+            they are not the true ones.
+    """
+
+    tokens: Int[np.ndarray, "row width"]
+    story: Int[np.ndarray, "row width_minus_1"]
+    shuffled: Int[np.ndarray, "row width_minus_1"]
+
+    @property
+    def n_tokens(self) -> int:
+        """Predicted tokens."""
+        return self.story.size
+
+    def first(self, n_rows: int) -> Sample:
+        """Its first rows, at least one."""
+        part = slice(max(1, n_rows))
+        return Sample(
+            tokens=self.tokens[part], story=self.story[part], shuffled=self.shuffled[part]
+        )
+
+    def by_story(self, values: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "story k"]:
+        """Sums within each story."""
+        n_stories = int(self.story.max()) + 1
+        sums = [np.bincount(self.story.ravel(), value, minlength=n_stories) for value in values]
+        return np.stack(sums, axis=1)
+
+    def batches(self) -> Iterator[tuple[Int[Tensor, "b pos"], Int[Tensor, "b pos"], slice]]:
+        """What the model reads, what comes next, and which rows they are."""
+        for start in range(0, len(self.tokens), BATCH_ROWS):
+            part = slice(start, start + BATCH_ROWS)
+            rows = torch.from_numpy(self.tokens[part])
+            yield rows[:, :-1], rows[:, 1:], part
+
+
+def draw_sample(rows: Rows, *, tokens: int, seed: int) -> Sample:
+    """Whole rows at random, enough for so many predicted tokens, or all rows there are."""
+    rng = np.random.default_rng(seed)
+    wanted = -(-tokens // (rows.width - 1))
+    index = rng.choice(rows.n_rows, size=min(wanted, rows.n_rows), replace=False)
+    drawn = rows.tokens[index].astype(np.int64)
+    story = np.unique(rows.story_ids(index)[:, 1:], return_inverse=True)[1]
+    targets = drawn[:, 1:]
+    return Sample(
+        tokens=drawn,
+        story=story.reshape(targets.shape).astype(np.int64),
+        shuffled=rng.permutation(targets.ravel()).reshape(targets.shape),
+    )
+
+
+def corpus_rows(
+    model: StageModel, sample: Sample, *, seed: int, report: Callable[[int], None]
+) -> list[dict[str, Any]]:
+    """The rows of a model in the table `lens_corpus`.
+
+    Args:
+        model: Any stage that the lens can read.
+        sample: What it reads.
+        seed: Of the resampling, and of the untrained stage.
+        report: Called with how many tokens more are done.
+    """
+    loss, rank, kl = _measure(model, sample, report)
+    part = sample.first(len(sample.tokens) // UNTRAINED_SHARE)
+    baseline, _, _ = _measure(untrained(model, seed=seed), part, report)
+    change = np.diff(loss, axis=0, prepend=loss[:1])
+    counts = np.bincount(sample.story.ravel())
+    intervals = [
+        story_bootstrap(sample.by_story(values), counts, seed=seed)
+        for values in (loss, (rank == 1).astype(float), kl, change)
+    ]
+    p = sign_flip_p(sample.by_story(change), seed=seed)
+    table = []
+    for order, point in enumerate(lens_points(model.config)):
+        row = _estimates(intervals, order) | {
+            "point": point.name, "layer": point.layer, "order": order,
+            "descriptive": point.descriptive, "median_rank": float(np.median(rank[order])),
+            "untrained_loss_nats": float(baseline[order].mean()),
+            "untrained_n_tokens": part.n_tokens, "p": float(p[order]),
+            "n_tokens": sample.n_tokens, "n_stories": len(counts),
+        }  # fmt: skip
+        if order == 0:  # nothing comes before the first point
+            row |= dict.fromkeys((*ESTIMATES[-1], "p"))
+        table.append({name: known(value) for name, value in row.items()})
+    return table
+
+
+def _estimates(intervals: list[Interval], order: int) -> dict[str, Any]:
+    """The estimates of one point with their ends, by the names of their columns."""
+    return {
+        name: float(values[order])
+        for names, found in zip(ESTIMATES, intervals, strict=True)
+        for name, values in zip(names, (found.estimate, found.low, found.high), strict=True)
+    }
+
+
+def known(value: Any) -> Any:
+    """The value, `None` for nan: an interval of one story, which has no ends."""
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _measure(
+    model: StageModel, sample: Sample, report: Callable[[int], None]
+) -> tuple[Float[np.ndarray, "point n"], Int[np.ndarray, "point n"], Float[np.ndarray, "point n"]]:
+    """Loss, rank and divergence of every point and token."""
+    parts = []
+    for tokens, targets, _ in sample.batches():
+        vectors = read_points(model, tokens.to(model.W_U.device)).flatten(1, 2)
+        targets = targets.flatten().to(model.W_U.device)
+        readout = read(vectors, model.W_U, model.b_U, targets)
+        found = (readout.loss_nats, readout.rank, readout.kl_to_final_nats)
+        parts.append([values.cpu().numpy() for values in found])
+        report(len(targets))
+    loss, rank, kl = (np.concatenate(part, axis=1) for part in zip(*parts))
+    return loss.astype(np.float64), rank, kl.astype(np.float64)
