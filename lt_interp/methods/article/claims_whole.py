@@ -1,0 +1,108 @@
+"""Claims of the article about the whole ladder."""
+
+from __future__ import annotations
+
+from lt_interp.article import article
+from lt_interp.methods.article.evidence import Claim, Evidence
+from lt_interp.methods.article.saved import NotMeasured
+from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, yes
+
+COMPLETE = "09_multi_head"
+MILLION = 1_480_000
+# The rungs that the article adds one by one, each against the one before it.
+RUNGS = (
+    "03_bigram", "04_attention", "05_attn_position", "06_ffn", "07_block", "08_two_blocks",
+    "09_multi_head", "10_moe",
+)  # fmt: skip
+
+
+def _every_part(evidence: Evidence) -> Finding:
+    """Whether every rung from the bigram on is better than the one before it."""
+    measured = set(evidence.tables["class_gains"]["stage"])
+    rows = {stage: evidence.gain(stage) for stage in RUNGS if stage in measured}
+    if not rows:
+        raise NotMeasured("no two neighbouring stages were measured")
+    gains = [stage for stage, row in rows.items() if row["high"] < 0]
+    worst = max(rows, key=lambda stage: rows[stage]["difference_nats"])
+    row = rows[worst]
+    return Finding(
+        value=row["difference_nats"], low=row["low"], high=row["high"], unit="nats a token",
+        n=int(row["n_stories"]), n_of="stories", verdict=most(len(gains), len(rows)),
+        reason=f"{len(gains)} of {len(rows)} rungs are better than the one before with an interval "
+        f"below 0; the least gain is that of {worst}",
+    )  # fmt: skip
+
+
+def most(n: int, of: int) -> str:
+    """Holds if all do, in part if more than half do."""
+    return HOLDS if n == of else IN_PART if 2 * n > of else FAILS
+
+
+def _same_everything(evidence: Evidence) -> Finding:
+    """Whether the stages here were trained alike; the article's own exceptions in its words."""
+    settings = evidence.tables["settings"].dropna()
+    if len(settings) < 2:
+        raise NotMeasured("fewer than two stages are on record with how they were trained")
+    kinds = settings.drop(columns="stage").drop_duplicates()
+    return Finding(
+        value=float(len(kinds)), unit="ways of training", n=len(settings), n_of="stages",
+        verdict=HOLDS if len(kinds) == 1 else FAILS,
+        reason=f"the stages here were trained in {len(kinds)} way(s): recipe, stories and tokens "
+        "seen; the article's notebooks make exceptions: "
+        f"{article()['training']['exceptions']}",
+    )  # fmt: skip
+
+
+def _size(evidence: Evidence) -> Finding:
+    n = evidence.parameters(COMPLETE)
+    return Finding(
+        value=float(n), unit="parameters", n=1, n_of="stage",
+        verdict=yes(round(n, -4) == MILLION),
+        reason=f"{COMPLETE} has {n:,} parameters",
+    )  # fmt: skip
+
+
+def _tokens_routed(_: Evidence) -> Finding:
+    """Arithmetic on the article's own figures."""
+    routing = article()["routing"]
+    tokens = routing["rows"] * (article()["corpus"]["context_length"] - 1)
+    return Finding(
+        value=routing["decisions"] / tokens, unit="decisions a token", n=tokens, n_of="tokens",
+        verdict=yes(routing["decisions"] <= tokens),
+        reason=f"{routing['rows']} rows hold {tokens:,} tokens; {routing['decisions']:,} counts "
+        "each token once in either layer",
+    )  # fmt: skip
+
+
+CLAIMS = (
+    Claim(
+        name="Every part pays",
+        quote="Each component earns its place.",
+        measurement="loss of every rung from the bigram to the experts minus that of the one it "
+        "grew from; the value is the least gain",
+        rule="holds if every interval lies below 0, in part if more than half do, else it does not",
+        measure=_every_part,
+    ),
+    Claim(
+        name="Only the architecture changes",
+        quote="Same data. Same training. Same everything except the architecture.",
+        measurement="in how many ways the stages measured here were trained",
+        rule="holds if all were trained alike, else it does not; it is said of this ladder, as the "
+        "article's own runs are not here",
+        measure=_same_everything,
+    ),
+    Claim(
+        name="The size of the transformer",
+        quote="just much, much smaller: 1.48 million parameters",
+        measurement=f"parameters of {COMPLETE}",
+        rule="holds if they round to 1.48 million, else it does not",
+        measure=_size,
+    ),
+    Claim(
+        name="Tokens routed",
+        quote="We ran 250,534 tokens through the model",
+        measurement="the article's count of decisions divided by the tokens of its 500 rows",
+        rule="holds if there is at most one decision a token, else it does not",
+        measure=_tokens_routed,
+    ),
+)

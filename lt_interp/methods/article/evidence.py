@@ -1,0 +1,89 @@
+"""What the claims are judged by: what was measured here, and what other analyses saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lt_interp.article import article_stage
+from lt_interp.methods.article.groups import ALL, GROUPS
+from lt_interp.methods.article.saved import NotMeasured, Saved, one_row
+from lt_interp.methods.article.verdict import UNTESTABLE, Finding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """Tables of this analysis by name, and the saved results of the others.
+
+    Attributes:
+        tables: `class_gains`, `response`, `after_named`, `ngram_predictions`, `parameters`,
+            `stability` and `settings`; of one model a stage.
+        saved: The other analyses.
+        classes: The class of every token id.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    saved: Saved
+    classes: tuple[str, ...]
+
+    def gain(self, stage: str, *, by: str = ALL, name: str = GROUPS[ALL][0]) -> dict[str, Any]:
+        """What a stage gains over the one it grew from on a class of tokens.
+
+        Raises:
+            NotMeasured: One of the two was not measured.
+        """
+        row = one_row(self.tables["class_gains"], stage=stage, by=by, **{"class": name})
+        if pd.isna(row["low"]):
+            raise NotMeasured("too few stories for an interval")
+        return row
+
+    def own(self, table: str, **where: Any) -> dict[str, Any]:
+        """The first row of a table with these values.
+
+        Raises:
+            NotMeasured: There is none.
+        """
+        return one_row(self.tables[table], **where)
+
+    def parameters(self, stage: str) -> int:
+        """How many parameters a stage has.
+
+        Raises:
+            NotMeasured: The stage was not measured.
+        """
+        return int(self.own("parameters", stage=stage)["parameters"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence of the article and how it is put to the test.
+
+    Attributes:
+        name: Short, for tables.
+        quote: The article's words.
+        measurement: What is measured.
+        rule: When it holds, holds in part, or does not.
+        measure: Returns the finding, or raises `NotMeasured` with the reason why not.
+    """
+
+    name: str
+    quote: str
+    measurement: str
+    rule: str
+    measure: Callable[[Evidence], Finding]
+
+
+def judge(claim: Claim, evidence: Evidence) -> Finding:
+    """The finding on a claim; "not testable here" where what it needs was not measured."""
+    try:
+        return claim.measure(evidence)
+    except NotMeasured as reason:
+        return Finding(value=None, verdict=UNTESTABLE, reason=str(reason))
+
+
+def published_perplexity(stage: str) -> float:
+    """The article's perplexity of a stage that it has."""
+    return article_stage(stage)["perplexity"]

@@ -1,0 +1,100 @@
+"""One pass of one model over the sample: losses by story and class, and what follows "named"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+
+from lt_interp.methods.article.groups import GROUPS, Sample
+from lt_interp.methods.study import Share
+from lt_interp.model.stage_model import StageModel
+from lt_interp.training.loss import token_losses
+
+BATCH_ROWS = 16
+
+LOSSES = {"by": str, "class": str, "story": int, "loss_nats": float, "n_tokens": int}
+AFTER_NAMED = {"story": int, "probability_of_a_name": float, "n_tokens": int}
+
+
+@torch.no_grad()
+def score(
+    model: StageModel,
+    sample: Sample,
+    *,
+    named: int | None,
+    names: Bool[np.ndarray, " d_vocab"],
+    share: Share,
+) -> dict[str, list[dict[str, Any]]]:
+    """Losses summed by story and class, and the probability of a name after "named".
+
+    Args:
+        model: Any stage.
+        sample: What it is scored on.
+        named: The id of " named"; `None` if it is no token.
+        names: Which ids are names.
+        share: Called with rows done and rows in all.
+
+    Returns:
+        Rows of the tables `losses` and `after_named`.
+    """
+    is_name = torch.from_numpy(names).to(model.W_U.device)
+    losses = np.zeros(sample.story.shape)
+    mass: list[Float64[np.ndarray, " n"]] = []
+    for start in range(0, len(losses), BATCH_ROWS):
+        part = slice(start, start + BATCH_ROWS)
+        tokens = torch.from_numpy(sample.tokens[part]).to(model.W_U.device)
+        hidden = model.hidden(tokens[:, :-1])
+        flat = token_losses(hidden.flatten(0, 1), model.W_U, model.b_U, tokens[:, 1:].flatten())
+        losses[part] = flat.reshape(hidden.shape[:2]).cpu().numpy()
+        if named is not None:
+            mass.append(_mass(model, hidden[tokens[:, :-1] == named], is_name))
+        share(min(start + BATCH_ROWS, len(losses)), len(losses))
+    after = [] if named is None else _after_rows(sample, named, np.concatenate(mass))
+    return {"losses": list(_loss_rows(sample, losses)), "after_named": after}
+
+
+def _mass(
+    model: StageModel, hidden: Float[Tensor, "n d_in"], is_name: Bool[Tensor, "d_vocab"]
+) -> Float64[np.ndarray, " n"]:
+    """The probability that the next token is a name."""
+    probabilities = model.unembed(hidden[None])[0].double().softmax(dim=-1)
+    return probabilities[:, is_name].sum(dim=-1).cpu().numpy()
+
+
+def _after_rows(
+    sample: Sample, named: int, mass: Float64[np.ndarray, " n"]
+) -> list[dict[str, Any]]:
+    story = sample.story[sample.tokens[:, :-1] == named]
+    totals, counts = by_story(story, mass, sample.n_stories)
+    return [
+        {"story": int(s), "probability_of_a_name": float(totals[s]), "n_tokens": int(counts[s])}
+        for s in np.flatnonzero(counts)
+    ]
+
+
+def _loss_rows(sample: Sample, losses: Float[np.ndarray, "row pos"]) -> Iterator[dict[str, Any]]:
+    """A row for every class and story with a token in it."""
+    for by, names in GROUPS.items():
+        codes = sample.classes[by]
+        for code, name in enumerate(names):
+            chosen = codes == code
+            totals, counts = by_story(sample.story[chosen], losses[chosen], sample.n_stories)
+            for s in np.flatnonzero(counts):
+                yield {
+                    "by": by, "class": name, "story": int(s),
+                    "loss_nats": float(totals[s]), "n_tokens": int(counts[s]),
+                }  # fmt: skip
+
+
+def by_story(
+    story: Int[np.ndarray, " n"], values: Float[np.ndarray, " n"], n_stories: int
+) -> tuple[Float64[np.ndarray, " story"], Int[np.ndarray, " story"]]:
+    """Sums and counts within each story."""
+    totals = np.bincount(story, values.astype(np.float64), minlength=n_stories)
+    # without any token bincount counts instead of adding up, so the type is said
+    return totals.astype(np.float64), np.bincount(story, minlength=n_stories)

@@ -1,0 +1,136 @@
+"""Verdicts turn with the numbers they are computed from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lt_interp.methods.article.claims_experts import claimed, emergence, generalist
+from lt_interp.methods.article.claims_ngrams import explosion
+from lt_interp.methods.article.claims_parts import heads_apart
+from lt_interp.methods.article.claims_prompt import first_response
+from lt_interp.methods.article.claims_story import difference_p, division, layer_shares
+from lt_interp.methods.article.claims_whole import most
+from lt_interp.methods.article.verdict import (
+    FAILS,
+    HOLDS,
+    IN_PART,
+    above,
+    all_of,
+    below,
+    gain,
+    within,
+    yes,
+)
+
+
+@pytest.mark.parametrize(
+    ("difference", "high", "expected"),
+    [
+        (-0.30, -0.20, HOLDS),  # as much as was published
+        (-0.15, -0.10, HOLDS),  # half of it
+        (-0.14, -0.10, IN_PART),  # certain, but less than half
+        (-0.30, 0.01, FAILS),  # large, but not certain
+        (-0.30, 0.0, FAILS),
+        (0.20, 0.30, FAILS),
+        (-0.30, float("nan"), FAILS),
+        (-0.30, None, FAILS),
+    ],
+)
+def test_gain(difference: float, high: float | None, expected: str) -> None:
+    assert gain(difference, high, published=0.30) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.51, 0.6, HOLDS), (0.4, 0.6, IN_PART), (0.3, 0.5, FAILS), (0.3, 0.4, FAILS)],
+)
+def test_above_and_below_are_mirror_images(low: float, high: float, expected: str) -> None:
+    assert above(low, high, 0.5) == expected
+    assert below(-high, -low, -0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.01, 0.01, HOLDS),
+        (0.01, 0.03, IN_PART),
+        (-0.05, 0.05, IN_PART),
+        (0.03, 0.05, FAILS),
+        (-0.05, -0.03, FAILS),
+    ],
+)
+def test_within(low: float, high: float, expected: str) -> None:
+    assert within(low, high, 0.02) == expected
+
+
+def test_several_verdicts_make_one() -> None:
+    assert all_of([HOLDS, HOLDS]) == yes(True, True) == HOLDS
+    assert all_of([FAILS, FAILS]) == yes(False, False) == FAILS
+    assert all_of([HOLDS, FAILS]) == yes(True, False) == IN_PART
+    assert all_of([IN_PART, IN_PART]) == IN_PART
+
+
+def test_rules_of_single_claims() -> None:
+    assert [explosion(ratio) for ratio in (2.0, 1.2, 1.0, 0.5)] == [HOLDS, IN_PART, FAILS, FAILS]
+    assert [generalist(ratio) for ratio in (0.1, 0.4, 0.9)] == [HOLDS, IN_PART, FAILS]
+    assert [most(n, 8) for n in (8, 5, 4)] == [HOLDS, IN_PART, FAILS]
+    assert [claimed(*n) for n in ((13, 16, 16), (3, 9, 16), (3, 8, 16))] == [HOLDS, IN_PART, FAILS]
+
+
+@pytest.mark.parametrize(
+    ("p_shuffled", "p_random", "expected"),
+    [(0.005, 0.01, HOLDS), (0.005, 0.6, IN_PART), (0.4, 0.6, FAILS), (0.4, 0.01, FAILS)],
+)
+def test_what_any_random_router_shows_is_not_learned(
+    p_shuffled: float, p_random: float, expected: str
+) -> None:
+    assert emergence(p_shuffled, p_random) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "earlier", "expected"),
+    [
+        (0.05, [(-0.01, 0.01), (-0.02, 0.03)], HOLDS),  # the first
+        (0.05, [(0.01, 0.02), (-0.02, 0.03)], IN_PART),  # not the first, but the most
+        (0.05, [(0.01, 0.20), (-0.02, 0.03)], FAILS),  # neither
+        (-0.01, [(-0.01, 0.01)], FAILS),  # it does not respond itself
+    ],
+)
+def test_first_to_answer(low: float, earlier: list[tuple[float, float]], expected: str) -> None:
+    before = pd.DataFrame(earlier, columns=["low", "high"])
+    assert first_response({"low": low, "high": low + 0.02}, before) == expected
+
+
+def test_heads_that_differ_and_heads_that_do_not() -> None:
+    rows = pd.DataFrame(
+        [("previous", 0, 0.6, 0.5, 0.7), ("previous", 1, 0.1, 0.0, 0.2),
+         ("first", 0, 0.3, 0.2, 0.4), ("first", 1, 0.35, 0.25, 0.45)],
+        columns=["score", "head", "value", "low", "high"],
+    )  # fmt: skip
+    gap = heads_apart(rows)
+    assert (gap.score, gap.verdict) == ("previous", HOLDS)
+    assert (gap.difference, gap.apart) == pytest.approx((0.5, 0.3))
+    assert heads_apart(rows[rows["score"] == "first"]).verdict == FAILS
+    rows.loc[0, "low"] = 0.25
+    assert heads_apart(rows).verdict == IN_PART
+
+
+def test_story_and_structure_divided_between_two_experts() -> None:
+    classes = ("noun", "function word", "other")
+    rows = pd.DataFrame({"token_id": [0, 0, 1, 2], "expert": [1, 0, 0, 1],
+                         "share": [0.9, 0.6, 0.8, 0.7]})  # fmt: skip
+    story, structure = layer_shares(rows, classes)
+    assert story.tolist() == [0.9, 0.4]
+    assert structure == pytest.approx([0.2])
+    assert division(0.8, 0.3, 0.001) == division(0.3, 0.8, 0.001) == HOLDS
+    assert division(0.8, 0.6, 0.001) == IN_PART
+    assert division(0.8, 0.3, 0.2) == FAILS
+
+
+def test_permutation_finds_a_shift_and_nothing_in_equal_words() -> None:
+    rng = np.random.default_rng(0)
+    same, other = rng.uniform(0, 1, 40), rng.uniform(0, 1, 40)
+    assert difference_p(same + 0.5, other) < 0.01
+    assert difference_p(same, np.sort(same)) == pytest.approx(1, abs=0.02)
