@@ -8,9 +8,17 @@ from _recipe import run
 CHECKPOINTS = None
 # The same words in another order; the article's pair.
 PAIR = ("The girl saw the dog", "The dog saw the girl")
-# Where unrelated contexts are cut from, for scale.
+# How many prefixes are cut from the stories and put in other orders.
+PREFIXES = 208
 CORPUS = "embedded"
 SEED = 0
 
 if __name__ == "__main__":
-    run("position_blindness", checkpoints=CHECKPOINTS, corpus=CORPUS, seed=SEED, pair=PAIR)
+    run(
+        "position_blindness",
+        checkpoints=CHECKPOINTS,
+        corpus=CORPUS,
+        seed=SEED,
+        pair=PAIR,
+        prefixes=PREFIXES,
+    )

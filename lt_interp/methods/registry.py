@@ -31,7 +31,7 @@ def _analysis(name: str, title: str, *options: str) -> tuple[str, Analysis]:
 ANALYSES: dict[str, Analysis] = dict(
     [
         _analysis("evolution", "The evolution", "prompts"),
-        _analysis("position_blindness", "Position blindness"),
+        _analysis("position_blindness", "Position blindness", "pair", "prefixes"),
         _analysis("attention", "Attention", "prompts"),
         _analysis("logit_lens", "Logit lens", "prompts", "tokens"),
         _analysis("activation_patching", "Activation patching"),

@@ -20,9 +20,9 @@ def _known(value: Number) -> bool:
     return not pd.isna(value)
 
 
-def perplexity_of(loss_nats: float) -> float:
-    """The perplexity that belongs to a mean loss in nats a token."""
-    return math.exp(loss_nats)
+def perplexity_of(loss_nats: Number) -> float | None:
+    """The perplexity that belongs to a mean loss in nats a token; `None` if that is missing."""
+    return math.exp(loss_nats) if _known(loss_nats) else None
 
 
 def perplexity(value: Number) -> str:

@@ -7,9 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from lt_interp.figures import position_blindness_distance as distance
+from lt_interp.figures import position_blindness_ladder as ladder
 from lt_interp.figures.labels import stage_label
 from lt_interp.figures.position_blindness import logit_differences, size
 from lt_interp.methods.result import Result
+from lt_interp.report import blindness_orders_text as orders
+from lt_interp.report import blindness_tables as tables
 from lt_interp.report import blindness_text as text
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import percent, small
@@ -17,9 +21,19 @@ from lt_interp.report.page import Drawing, Page
 
 __all__ = ["POSITION_BLINDNESS"]
 
+LADDER, DISTANCE = "ladder.svg", "distance.svg"
+
 
 def _variants(result: Result) -> list[str]:
-    return list(result.tables["differences"]["variant"].unique())
+    return list(_told(result)["variant"].unique())
+
+
+def _told(result: Result) -> pd.DataFrame:
+    """The comparisons of the pair that could be made."""
+    differences = result.tables["differences"]
+    return differences[differences["identical"].notna()].astype(
+        {"identical": bool, "expected_identical": bool, "same_top_token": bool}
+    )
 
 
 def _file(variant: str) -> str:
@@ -29,19 +43,63 @@ def _file(variant: str) -> str:
 
 
 def _drawings(result: Result) -> dict[str, Drawing]:
-    return {
-        _file(variant): Drawing(partial(logit_differences, result, variant=variant), size(result))
-        for variant in _variants(result)
-    }
+    drawings = {LADDER: Drawing(partial(ladder.order_ladder, result), ladder.size(result))}
+    if distance.seeing_stages(result):
+        drawings[DISTANCE] = Drawing(
+            partial(distance.distance_panels, result), distance.size(result),
+            distance.panels(result),
+        )  # fmt: skip
+    told = Result(name=result.name, tables={**result.tables, "differences": _told(result)})
+    for variant in _variants(result):
+        draw = partial(logit_differences, told, variant=variant)
+        drawings[_file(variant)] = Drawing(draw, size(told))
+    return drawings
 
 
 def _context(result: Result) -> dict[str, Any]:
-    differences = result.tables["differences"]
+    return {**_orders(result), **_pair(result)}
+
+
+def _orders(result: Result) -> dict[str, Any]:
+    """The part of the page on shuffled prefixes and swapped neighbours."""
+    verdicts, permutations, swaps = (
+        result.tables[name] for name in ("verdicts", "permutations", "swaps")
+    )
     return {
-        "answer": text.answer_sentence(differences),
-        "expected": text.expected_sentence(differences),
-        "untrained": text.untrained_sentence(differences),
+        "verdict": orders.verdict_sentence(verdicts),
+        "expected_verdict": orders.expected_verdict_sentence(verdicts),
+        "nothing_read": orders.nothing_read_sentence(permutations),
+        "cost": orders.size_sentence(permutations, verdicts),
+        "window": orders.window_sentence(verdicts),
+        "training": orders.training_sentence(verdicts),
+        "distance": orders.distance_sentence(swaps, verdicts),
+        "sample": orders.sample_sentence(permutations),
+        "ladder_file": LADDER,
+        "distance_file": DISTANCE if distance.seeing_stages(result) else None,
+        "verdict_table": tables.verdicts_table(verdicts),
+        "permutation_table": tables.permutations_table(permutations),
+        "swap_table": tables.swaps_table(swaps, distance.seeing_stages(result)),
+    }
+
+
+def _pair(result: Result) -> dict[str, Any]:
+    """The part of the page on the article's pair."""
+    told = _told(result)
+    untold = result.tables["differences"]
+    untold = untold[untold["identical"].isna()]
+    return {
+        "pair_sentences": [
+            text.answer_sentence(told),
+            text.expected_sentence(told),
+            text.untrained_sentence(told),
+        ]
+        if len(told)
+        else [],
         "variants": [_variant(result, variant) for variant in _variants(result)],
+        "untold": [
+            f"{text.name(stage)} was not asked: {plain(str(rows['reason'].iloc[0]))}."
+            for stage, rows in untold.groupby("stage", sort=False)
+        ],
     }
 
 
@@ -49,7 +107,7 @@ def _variant(result: Result, variant: str) -> dict[str, Any]:
     """The part of the page on one form of the pair."""
     differences, predictions = (
         frame[frame["variant"] == variant]
-        for frame in (result.tables["differences"], result.tables["predictions"])
+        for frame in (_told(result), result.tables["predictions"])
     )
     trained = differences[differences["weights"] == "trained"]
     return {
@@ -99,7 +157,7 @@ def _predictions_table(predictions: pd.DataFrame) -> str:
 
 
 def _headline(result: Result) -> str:
-    return text.answer_sentence(result.tables["differences"])
+    return orders.verdict_sentence(result.tables["verdicts"])
 
 
 POSITION_BLINDNESS = Page(

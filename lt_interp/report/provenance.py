@@ -8,7 +8,7 @@ from typing import Any
 from lt_interp.corpus.sources import EMBEDDED
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import count, perplexity, perplexity_of
+from lt_interp.report.numbers import MISSING, count, perplexity, perplexity_of
 
 SHORT = 12  # hexadecimal digits of a hash that is only there to tell files apart
 
@@ -88,6 +88,11 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _or_dash(value: Any) -> Any:
+    """The value; a dash for what is not on record of a model in memory."""
+    return MISSING if value is None else value
+
+
 def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
     """A table of the weights that were opened."""
     headers = ["checkpoint", "stage", "weights sha256", "recipe", "seed", "tokens seen",
@@ -97,8 +102,8 @@ def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
             code(name),
             plain(stage_label(card["stage"])),
             code(card["weights_sha256"][:SHORT]),
-            plain(str(card["recipe"])),
-            str(card["seed"]),
+            plain(str(_or_dash(card["recipe"]))),
+            str(_or_dash(card["seed"])),
             count(card["tokens_seen"]),
             perplexity(perplexity_of(card["val_loss_nats"])),
         ]

@@ -11,6 +11,8 @@ from lt_interp.article import article, article_stage
 from lt_interp.methods.result import Result
 from lt_interp.stages import STAGES
 
+from .blindness_rows import order_tables
+
 HOSTILE = "<script>alert(1)</script> a|b `x` \\| *bold* [l](http://e.org)\nend "
 PERPLEXITIES = dict(
     zip(STAGES, [255.0, 256.5, 40.2, 27.1, 23.0, 37.9, 25.6, 21.4, 12.0, 9.5, 8.9, 8.95, 8.8])
@@ -131,7 +133,10 @@ def make_blindness(stages: Sequence[str] = tuple(STAGES), *, corpus: str = "embe
                          "probability": 0.3 / rank}
                         for rank, token in enumerate([".", " |", "`", "\n", "<b>"], start=1)
                     ]  # fmt: skip
-    tables = {"differences": pd.DataFrame(differences), "predictions": pd.DataFrame(predictions)}
+    tables = {
+        **order_tables(stages), "differences": pd.DataFrame(differences),
+        "predictions": pd.DataFrame(predictions),
+    }  # fmt: skip
     return Result(name="position_blindness", tables=tables, meta=meta(stages, corpus=corpus))
 
 

@@ -1,0 +1,92 @@
+"""The tables of the activation patching page, as markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lt_interp.figures.activation_patching import part_label
+from lt_interp.figures.labels import stage_label
+from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.numbers import MISSING, count, nats, percent, small
+from lt_interp.report.patching_text import share
+
+TOP = 5  # parts of each stage on the page; all are in the .csv
+
+
+def accuracy_table(accuracy: pd.DataFrame) -> str:
+    """How often every stage is right, and on how many pairs it was patched."""
+    headers = ["stage", "pairs", "right", "95% interval", "untrained", "logit difference, clean",
+               "corrupt", "pairs patched"]  # fmt: skip
+    rows = [
+        [
+            plain(stage_label(row.stage)), count(row.n_pairs), percent(row.share_right),
+            _ends(row.low, row.high), percent(row.untrained_share_right), nats(row.clean_nats),
+            nats(row.corrupt_nats), count(row.kept),
+        ]
+        for row in accuracy.itertuples()
+    ]  # fmt: skip
+    return table(headers, rows, align="lrrrrrrr")
+
+
+def templates_table(pairs: pd.DataFrame) -> str:
+    """One pair of every template."""
+    rows = []
+    for template, group in pairs.groupby("template", sort=False):
+        first = group.iloc[0]
+        answers = f"{code(first['clean_answer'])} / {code(first['corrupt_answer'])}"
+        rows.append(
+            [plain(str(template)), plain(first["kind"]), code(first["clean"]),
+             code(first["corrupt"]), answers, count(len(group))]
+        )  # fmt: skip
+    headers = ["template", "swapped", "clean", "corrupt", "answers", "pairs"]
+    return table(headers, rows, align="lllllr")
+
+
+def important_table(important: pd.DataFrame) -> str:
+    """The strongest parts of every stage."""
+    headers = ["stage", "part", "restored", "95% interval", "wrong donor", "lost when destroyed",
+               "by template", "q", "pairs"]  # fmt: skip
+    rows = [
+        [
+            plain(stage_label(row.stage)),
+            plain(part_label(row.component, row.layer, row.head, row.position_role)),
+            f"**{share(row.recovery)}**", _ends(row.low, row.high), _share(row.donor_recovery),
+            MISSING if pd.isna(row.noising_recovery) else share(1 - row.noising_recovery),
+            _ends(row.template_low, row.template_high), small(row.q), count(row.n_pairs),
+        ]
+        for row in important[important["rank"] <= TOP].itertuples()
+    ]  # fmt: skip
+    return table(headers, rows, align="llrrrrrrr")
+
+
+def experts_table(experts: pd.DataFrame) -> str:
+    """Every patch of a router or an expert."""
+    headers = ["stage", "patched", "layer", "expert", "positions", "direction", "recovery",
+               "95% interval", "KL (nats)", "changed", "q", "pairs"]  # fmt: skip
+    rows = [
+        [
+            plain(stage_label(row.stage)), plain(row.patched), str(row.layer),
+            MISSING if pd.isna(row.expert) else str(int(row.expert)), plain(row.position_role),
+            plain(row.direction), share(row.recovery), _ends(row.low, row.high),
+            small(row.kl_nats), percent(row.share_changed), small(row.q), count(row.n_pairs),
+        ]
+        for row in experts.itertuples()
+    ]  # fmt: skip
+    return table(headers, rows, align="llrrllrrrrrr")
+
+
+def absent_table(applies: pd.DataFrame) -> str:
+    """Stages that were not patched, and why; nothing if there is none."""
+    absent = applies[~applies["applies"].astype(bool)]
+    rows = [[plain(stage_label(row.stage)), plain(row.reason)] for row in absent.itertuples()]
+    return table(["stage", "why nothing was patched"], rows, align="ll") if rows else ""
+
+
+def _ends(low: Any, high: Any) -> str:
+    return MISSING if pd.isna(low) or pd.isna(high) else f"{share(low)} to {share(high)}"
+
+
+def _share(value: Any) -> str:
+    return MISSING if pd.isna(value) else share(value)
