@@ -34,7 +34,7 @@ ANALYSES: dict[str, Analysis] = dict(
         _analysis("position_blindness", "Position blindness", "pair", "prefixes"),
         _analysis("attention", "Attention", "prompts"),
         _analysis("logit_lens", "Logit lens", "prompts", "tokens"),
-        _analysis("activation_patching", "Activation patching"),
+        _analysis("activation_patching", "Activation patching", "pairs"),
         _analysis("moe_routing", "Routing of the experts", "tokens"),
         _analysis("article", "The article's tables and claims", "results"),
     ]

@@ -51,3 +51,13 @@ def test_how_made_holds_what_repeats_the_page(evolution):
 )
 def test_notes_of_any_form_become_a_list(evolution, notes, written):
     assert how_made({**evolution(["06_ffn"]).meta, "notes": notes})["notes"] == written
+
+
+def test_what_is_not_on_record_of_a_model_in_memory_is_a_dash(evolution):
+    meta = evolution(["06_ffn"]).meta
+    card = meta["models"]["06_ffn"]
+    nothing = dict.fromkeys(("seed", "recipe", "tokens_seen", "val_loss_nats"))
+    meta["models"]["06_ffn"] = {**card, **nothing, "trained_on": dict.fromkeys(card["trained_on"])}
+    line = how_made(meta)["checkpoints"].splitlines()[2]
+    assert line.endswith("| – | – | – | – |")
+    assert "No model here is on record as trained on them." in corpus_sentences(meta)
