@@ -35,9 +35,7 @@ def _drawings(result: Result) -> dict[str, Drawing]:
     if len(result.tables["pairs"]):
         drawings["pairs.svg"] = Drawing(partial(paired_differences, result), pairs_size(result))
     for stage in stages_with_curves(result):
-        drawings[_curve_file(stage)] = Drawing(
-            partial(training_curve, result, stage=stage), SIZE
-        )
+        drawings[_curve_file(stage)] = Drawing(partial(training_curve, result, stage=stage), SIZE)
     return drawings
 
 

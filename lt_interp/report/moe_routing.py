@@ -12,6 +12,7 @@ from lt_interp.figures import moe_routing_words as words
 from lt_interp.methods.result import Result
 from lt_interp.report import moe_routing_tables as tables
 from lt_interp.report import moe_routing_text as text
+from lt_interp.report import moe_routing_words_text as words_text
 from lt_interp.report.markdown import plain
 from lt_interp.report.numbers import count, percent
 from lt_interp.report.page import Drawing, Page
@@ -71,10 +72,12 @@ def _answers(result: Result) -> dict[str, Any]:
         "embeddings": [text.embeddings_sentence(nulls, stage) for stage in stages],
         "gated": text.gated_sentence(nulls, found["margin"]),
         "rule": [text.rule_sentence(found["counts"], nulls, stage) for stage in stages],
-        "feelings": [text.feelings_sentence(found["feeling_words"], stage) for stage in stages],
-        "article": text.article_sentence(found["article_agreement"]),
-        "labels": text.labels_sentence(found["labelings"]),
-        "seeds": [text.seeds_sentence(found["agreement"], stage) for stage in stages],
+        "feelings": [
+            words_text.feelings_sentence(found["feeling_words"], stage) for stage in stages
+        ],
+        "article": words_text.article_sentence(found["article_agreement"]),
+        "labels": words_text.labels_sentence(found["labelings"]),
+        "seeds": [words_text.seeds_sentence(found["agreement"], stage) for stage in stages],
         "causal": [text.causal_sentence(found["causal"], stage) for stage in stages],
     }
 

@@ -1,0 +1,284 @@
+"""The routing of every stage with experts, beside what routing without meaning gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import false_discovery_control
+
+from lt_interp.corpus.windows import Rows
+from lt_interp.methods.checkpoints import Models, find_checkpoints, untrained
+from lt_interp.methods.moe_routing import across_models, article_words, load, matched_words, origin
+from lt_interp.methods.moe_routing.by_token import (
+    LEAST,
+    TOKENS,
+    discoveries,
+    token_rows,
+    token_stories,
+)
+from lt_interp.methods.moe_routing.causal import CAUSAL, CAUSAL_ROWS, causal_rows
+from lt_interp.methods.moe_routing.decisions import Decisions, collect, rows_needed, special_ids
+from lt_interp.methods.moe_routing.information import (
+    INFORMATION,
+    INFORMATION_DRAWS,
+    information_rows,
+)
+from lt_interp.methods.moe_routing.nulls import NULLS, null_rows
+from lt_interp.methods.moe_routing.other_routers import RANDOM, OtherRouters, other_routers
+from lt_interp.methods.moe_routing.routed import Routed, sets
+from lt_interp.methods.result import Progress, Result, make_table
+from lt_interp.methods.study import MODEL_COLUMNS, Share, Study
+from lt_interp.methods.token_classes import token_classes
+from lt_interp.model.config import ModelConfig
+from lt_interp.model.stage_model import StageModel
+
+DECISIONS = 250_000
+DRAWS = 200
+GRADIENT_ROWS = 2
+LONG = ("nulls", "causal", "article_words", "feeling_shares")  # tables of a thousand rows
+STEPS = 100  # of the progress of one model
+
+COLUMNS = {
+    "load": load.LOAD,
+    "tokens": TOKENS,
+    "shares": across_models.SHARES,
+    "labelings": article_words.LABELINGS,
+    "information": INFORMATION,
+    "repetition": load.REPETITION,
+    "margin": load.MARGIN,
+    "causal": CAUSAL,
+    "nulls": NULLS,
+    "word_counts": article_words.WORD_COUNTS,
+    "feeling_words": matched_words.FEELINGS,
+    "feeling_shares": matched_words.FEELING_SHARES,
+    "gradient": origin.GRADIENT,
+}
+COUNTS = {
+    **MODEL_COLUMNS, "layer": str, "n_tokens_tested": int, "n_over_80": int,
+    "n_discoveries": int, "n_over_80_not_discovered": int, "share_of_decisions_over_80": float,
+    "share_of_decisions_tested": float, "n_decisions": int,
+}  # fmt: skip
+
+
+def moe_routing(
+    models: Models,
+    rows: Rows,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    command: str = "",
+    keep: Path | None = None,
+    tokens: int = DECISIONS,
+    draws: int = DRAWS,
+) -> Result:
+    """Ask what the experts of a mixture specialise in, and how much of it means anything.
+
+    Args:
+        models: Checkpoints or models; those without experts get a row that says so.
+        rows: Token rows of their tokenizer.
+        seed: Of resampling, shuffles, exchanges of stories, random routers and the untrained stage.
+        progress: Called as the analysis advances.
+        command: What repeats it.
+        keep: Where finished models are kept.
+        tokens: Token-and-layer decisions, from the first row on; fewer where the rows hold fewer.
+        draws: Shuffles, and random routers, of each layer.
+
+    Returns:
+        Tables `load`, `tokens`, `counts`, `labelings`, `information`, `repetition`, `margin`,
+        `causal`, `nulls`, `article_words`, `article_agreement`, `agreement`, `feeling_words`,
+        `feeling_shares`, `origin` and `applies`.
+
+    Raises:
+        InputError: A checkpoint cannot be read or does not fit the rows, or no decision is asked.
+    """
+    checkpoints = find_checkpoints(models)
+    study = Study(
+        name="moe_routing", checkpoints=checkpoints, rows=rows, seed=seed, progress=progress,
+        command=command, keep=keep, options={"tokens": tokens, "draws": draws},
+    )  # fmt: skip
+    measure = _Measure(rows, seed=seed, tokens=tokens, draws=draws)
+    found = study.each(measure, columns=COLUMNS, needs=_needs)
+    tables = _compared(found, seed=seed)
+    tables["origin"] = _origin(checkpoints, found["gradient"])
+    return study.result(tables, notes=_notes(tokens, draws))
+
+
+def _needs(config: ModelConfig) -> str | None:
+    return None if config.experts else "it has no experts and nothing is routed"
+
+
+class _Measure:
+    """All tables of one model."""
+
+    def __init__(self, rows: Rows, *, seed: int, tokens: int, draws: int) -> None:
+        self._rows, self._seed, self._tokens, self._draws = rows, seed, tokens, draws
+        self._fresh: tuple[ModelConfig, Decisions] | None = None
+
+    def __call__(self, model: StageModel, share: Share) -> dict[str, list[dict[str, Any]]]:
+        """Measure."""
+        seed = self._seed
+        n_rows = rows_needed(
+            self._rows, special_ids(model), n_layers=model.config.depth, decisions=self._tokens
+        )
+        decisions = collect(model, self._rows, n_rows, share=_part(share, 0, 20))
+        fresh = self._untrained(model, n_rows, _part(share, 20, 40))
+        apart = sets(decisions)
+        texts, classes = _texts(model), _classes(model)
+        found: dict[str, list[dict[str, Any]]] = {
+            "repetition": load.repetition_rows(decisions, apart, seed=seed),
+            "margin": load.margin_rows(decisions, seed=seed),
+            "labelings": article_words.labeling_rows(decisions, least=LEAST),
+            "word_counts": article_words.word_rows(decisions, texts, seed=seed),
+            "gradient": origin.gradient_rows(model, self._some_rows()),
+        }
+        for name in ("load", "tokens", "shares", "information", "feeling_words", "feeling_shares"):
+            found[name] = []
+        others = other_routers(model, decisions, fresh, seed=seed, draws=self._draws)
+        for place, one in enumerate(apart):
+            self._add_set(found, one, others, texts, classes)
+            share(40 + 20 * (place + 1) // len(apart), STEPS)
+        found["nulls"] = null_rows(apart, others, least=LEAST)
+        share(75, STEPS)
+        found["causal"] = causal_rows(
+            model, self._rows, n_rows, classes, seed=seed, share=_part(share, 75, 100)
+        )
+        return found
+
+    def _add_set(
+        self,
+        found: dict[str, list[dict[str, Any]]],
+        one: Routed,
+        others: list[OtherRouters],
+        texts: list[str],
+        classes: list[str],
+    ) -> None:
+        """What is said of each layer and of all pooled."""
+        seed = self._seed
+        found["load"] += load.load_rows(one, seed=seed)
+        found["tokens"] += token_rows(one, texts.__getitem__, seed=seed)
+        found["information"] += information_rows(one, seed=seed)
+        if len(np.unique(one.layer)) > 1:
+            return  # numbers of experts mean nothing across layers, so words are compared within
+        common = token_stories(one, least=LEAST)
+        found["shares"] += across_models.share_rows(one.name, common.ids, common.shares)
+        words = matched_words.words_of(one, texts, classes)
+        random = others[int(one.name)].counts[RANDOM][:, words.ids]
+        found["feeling_words"] += matched_words.feeling_rows(
+            words, random, layer=one.name, seed=seed
+        )
+        found["feeling_shares"] += matched_words.feeling_shares(words, texts, layer=one.name)
+
+    def _untrained(self, model: StageModel, n_rows: int, share: Share) -> Decisions:
+        """The untrained stage on the same rows, once for all seeds of a stage."""
+        if self._fresh is None or self._fresh[0] != model.config:
+            fresh = untrained(model, seed=self._seed)
+            self._fresh = (model.config, collect(fresh, self._rows, n_rows, share=share))
+        return self._fresh[1]
+
+    def _some_rows(self) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self._rows.tokens[:GRADIENT_ROWS, :-1]).astype(np.int64))
+
+
+def _texts(model: StageModel) -> list[str]:
+    if model.tokenizer is None:
+        return [str(place) for place in range(model.config.d_vocab)]
+    return list(model.tokenizer.str_tokens)
+
+
+def _classes(model: StageModel) -> list[str]:
+    return token_classes(model.tokenizer) if model.tokenizer else ["other"] * model.config.d_vocab
+
+
+def _part(share: Share, begin: int, end: int) -> Share:
+    """A stretch of a model's progress."""
+    return lambda done, n: share(begin + (end - begin) * done // max(n, 1), STEPS)
+
+
+def _compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataFrame]:
+    """What needs all models: false discoveries, common numbers of experts, the article."""
+    tables = {key: value for key, value in found.items()
+              if key not in ("shares", "word_counts", "gradient")}  # fmt: skip
+    tables["tokens"] = discoveries(found["tokens"])
+    tables["counts"] = _counts(tables["tokens"], found["load"])
+    tables["feeling_words"] = _with_q(found["feeling_words"])
+    tables["agreement"] = across_models.agreement(found["shares"], seed=seed)
+    labels = across_models.common_labels(found["word_counts"], tables["agreement"])
+    applies = found["applies"][found["applies"]["applies"]]
+    models = [
+        {"checkpoint": row.checkpoint, "stage": row.stage,
+         "train_seed": None if pd.isna(row.train_seed) else int(row.train_seed)}
+        for row in applies.itertuples()
+    ]  # fmt: skip
+    tables["article_words"] = across_models.article_words(models, found["word_counts"], labels)
+    tables["article_agreement"] = across_models.article_agreement(found["word_counts"], labels)
+    return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
+
+
+def _shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """Fractions to six figures."""
+    fractions = table.select_dtypes("float64")
+    return table.assign(
+        **{name: fractions[name].map(lambda x: float(f"{x:.6g}")) for name in fractions}
+    )
+
+
+def _counts(tokens: pd.DataFrame, loads: pd.DataFrame) -> pd.DataFrame:
+    """How many tokens each rule names."""
+    rows = []
+    keys = [*MODEL_COLUMNS, "layer"]
+    for key, some in tokens.groupby(keys, sort=False, dropna=False):
+        about = dict(zip(keys, key))
+        about["train_seed"] = None if pd.isna(about["train_seed"]) else int(about["train_seed"])
+        same = (loads["checkpoint"] == about["checkpoint"]) & (loads["layer"] == about["layer"])
+        n, over = int(loads.loc[same, "n_decisions"].iloc[0]), some[some["over_80"]]
+        rows.append({
+            **about, "n_tokens_tested": len(some), "n_over_80": len(over),
+            "n_discoveries": int(some["discovery"].sum()),
+            "n_over_80_not_discovered": int((~over["discovery"]).sum()),
+            "share_of_decisions_over_80": float(over["n_decisions"].sum() / n),
+            "share_of_decisions_tested": float(some["n_decisions"].sum() / n), "n_decisions": n,
+        })  # fmt: skip
+    return make_table(COUNTS, rows)
+
+
+def _with_q(table: pd.DataFrame) -> pd.DataFrame:
+    """Benjamini-Hochberg over all rows."""
+    q: Callable[..., Any] = false_discovery_control
+    return table.assign(q=q(table["p"]) if len(table) else table["p"])
+
+
+def _origin(checkpoints: list[Any], gradient: pd.DataFrame) -> pd.DataFrame:
+    """Every router beside the one its run began with."""
+    rows = []
+    for checkpoint in checkpoints:
+        mine = gradient[gradient["checkpoint"] == checkpoint.name]
+        if mine.empty:
+            continue
+        trained = checkpoint.load()
+        for row in mine.itertuples():
+            about = {"layer": row.layer, "gradient_norm": row.gradient_norm,
+                     "gradient_reaches": bool(row.gradient_reaches)}  # fmt: skip
+            model = {"checkpoint": checkpoint.name, "stage": checkpoint.stage,
+                     "train_seed": checkpoint.seed}  # fmt: skip
+            rows.append({**model, **origin.origin_row(checkpoint, trained, about)})
+    return make_table(origin.ORIGIN, rows)
+
+
+def _notes(tokens: int, draws: int) -> dict[str, Any]:
+    return {
+        "decisions": f"{tokens:,} token-and-layer decisions asked for, whole rows from the first; "
+        "the last position of a row and special tokens are left out, as in the article",
+        "intervals": "95%, stories resampled 2,000 times; Wilson's where a column says so",
+        "tokens": f"those with {LEAST} decisions or more in the layer or the pooled set",
+        "discoveries": "Benjamini-Hochberg at 5% over all tokens, layers and models; the pooled "
+        "sets are a family of their own; each story has one weighted vote in the p value",
+        "information": f"less the mean of {INFORMATION_DRAWS} exchanges of stories",
+        "nulls": f"{draws} shuffles and {draws} random routers a layer; p is the share of draws as "
+        "high or higher",
+        "causal": f"{CAUSAL_ROWS} rows at most, spread evenly over those read",
+    }

@@ -1,0 +1,133 @@
+"""How much of the work each expert gets, and how clearly the router decides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lt_interp.methods.moe_routing.decisions import NONE, Decisions
+from lt_interp.methods.moe_routing.routed import Routed
+from lt_interp.methods.statistics import Interval, story_bootstrap
+
+LOAD = {
+    "layer": str, "expert": int, "share": float, "low": float, "high": float,
+    "n_decisions": int, "n_stories": int,
+}  # fmt: skip
+REPETITION = {
+    "layer": str, "repeated_share": float, "low": float, "high": float,
+    "chance_sum_p_squared": float, "expected_from_tokens": float, "n_pairs": int, "n_stories": int,
+}  # fmt: skip
+MARGIN = {
+    "layer": str, "quantity": str, "value": float, "low": float, "high": float,
+    "n_decisions": int, "n_stories": int,
+}  # fmt: skip
+CLOSE_LOGITS = 0.1  # a difference below which the smaller weight noise may turn a decision
+
+
+def load_rows(routed: Routed, *, seed: int) -> list[dict[str, Any]]:
+    """The share of decisions that each expert gets.
+
+    Args:
+        routed: A set of decisions.
+        seed: Of the resampling of stories.
+    """
+    chosen = np.eye(routed.n_experts)[routed.expert]
+    found = _per_decision(chosen, routed.story, routed.n_stories, seed=seed)
+    return [
+        {"layer": routed.name, "expert": expert, **_interval(found, expert),
+         "n_decisions": routed.n, "n_stories": found.n_stories}
+        for expert in range(routed.n_experts)
+    ]  # fmt: skip
+
+
+def repetition_rows(decisions: Decisions, sets: list[Routed], *, seed: int) -> list[dict[str, Any]]:
+    """How often a token goes to the expert of the token before it.
+
+    Chance is not one in the number of experts but the sum of the squared loads; and what the
+    two tokens alone lead to expect is the mean over pairs of `sum_e p(e | token) p(e | previous)`.
+
+    Args:
+        decisions: That the sets were made of.
+        sets: The sets to describe; pairs are always within one layer.
+        seed: Of the resampling of stories.
+    """
+    has = np.flatnonzero(decisions.before != NONE)
+    rows = []
+    for routed in sets:
+        place = (np.arange(0, routed.n, len(decisions.token))[:, None] + has).ravel()
+        before = place - np.tile(has - decisions.before[has], routed.n // len(decisions.token))
+        if not len(place):
+            continue
+        same = (routed.expert[place] == routed.expert[before]).astype(float)
+        found = _per_decision(same[:, None], routed.story[place], routed.n_stories, seed=seed)
+        rows.append({
+            "layer": routed.name, "repeated_share": float(found.estimate[0]),
+            "low": _known(found.low[0]), "high": _known(found.high[0]),
+            "chance_sum_p_squared": float(np.square(_loads(routed)).sum()),
+            "expected_from_tokens": _from_tokens(routed, place, before),
+            "n_pairs": len(place), "n_stories": found.n_stories,
+        })  # fmt: skip
+    return rows
+
+
+def margin_rows(decisions: Decisions, *, seed: int) -> list[dict[str, Any]]:
+    """How far apart the router's two best logits are, and how undecided its probabilities.
+
+    Args:
+        decisions: Of all layers.
+        seed: Of the resampling of stories.
+    """
+    rows = []
+    for layer in range(decisions.n_layers):
+        margin, entropy = decisions.margin_logits[layer], decisions.entropy_nats[layer]
+        values = {
+            "margin_logits": margin,
+            f"share_below_{CLOSE_LOGITS}_logits": margin < CLOSE_LOGITS,
+            "entropy_nats": entropy,
+            "entropy_share_of_maximum": entropy / math.log(decisions.n_experts),
+        }
+        stacked = np.stack([value.astype(float) for value in values.values()], axis=1)
+        found = _per_decision(stacked, decisions.story, decisions.n_stories, seed=seed)
+        rows += [
+            {"layer": str(layer), "quantity": quantity, **_interval(found, place, "value"),
+             "n_decisions": len(margin), "n_stories": found.n_stories}
+            for place, quantity in enumerate(values)
+        ]  # fmt: skip
+    return rows
+
+
+def _loads(routed: Routed) -> Float[np.ndarray, " expert"]:
+    return np.bincount(routed.expert, minlength=routed.n_experts) / routed.n
+
+
+def _from_tokens(routed: Routed, place: np.ndarray, before: np.ndarray) -> float:
+    """Repetition if a decision depended on the token alone."""
+    counts = routed.token_counts()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    both = shares[routed.token[place]] * shares[routed.token[before]]
+    return float(both.sum(axis=1).mean())
+
+
+def _per_decision(
+    values: Float[np.ndarray, "n k"], story: np.ndarray, n_stories: int, *, seed: int
+) -> Interval:
+    """Means with intervals that resample stories."""
+    totals = np.stack(
+        [np.bincount(story, column, minlength=n_stories) for column in values.T], axis=1
+    )
+    return story_bootstrap(totals, np.bincount(story, minlength=n_stories), seed=seed)
+
+
+def _interval(found: Interval, place: int, name: str = "share") -> dict[str, float | None]:
+    return {
+        name: float(found.estimate[place]),
+        "low": _known(found.low[place]),
+        "high": _known(found.high[place]),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

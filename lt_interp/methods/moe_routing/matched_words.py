@@ -1,0 +1,220 @@
+"""Do feeling words go to one expert more than other words that are as frequent?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from lt_interp.methods.moe_routing.by_token import Z, token_stories, wilson
+from lt_interp.methods.moe_routing.feelings import feeling_words
+from lt_interp.methods.moe_routing.routed import Routed
+
+LEAST_WORD = 20  # decisions of a word in a layer: its share is then known to about 0.1
+BLOCK = 20  # words of neighbouring frequency that are exchanged for one another
+PERMUTATIONS = 9_999
+FREQUENCY, CLASS_TOO = "frequency", "frequency and class"
+
+FEELINGS = {
+    "layer": str, "matched_by": str, "expert": int, "feeling_share": float, "matched_share": float,
+    "difference": float, "null_low": float, "null_high": float, "p": float,
+    "random_router_abs_difference": float, "random_routers_as_far": float,
+    "random_routers_apart": float, "n_words": int, "n_others": int, "n_decisions": int,
+    "n_draws": int,
+}  # fmt: skip
+FEELING_SHARES = {
+    "layer": str, "word": str, "token_id": int, "expert": int, "share": float, "wilson_low": float,
+    "wilson_high": float, "n_decisions": int,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Words:
+    """Whole words with enough decisions.
+
+    Attributes:
+        ids: Token ids.
+        feeling: Which are feeling words.
+        count: Decisions of each.
+        shares: Share of these that each expert got.
+        classes: Number of each one's class.
+    """
+
+    ids: Int[np.ndarray, " word"]
+    feeling: Bool[np.ndarray, " word"]
+    count: Int[np.ndarray, " word"]
+    shares: Float[np.ndarray, "word expert"]
+    classes: Int[np.ndarray, " word"]
+
+
+def words_of(routed: Routed, tokens: Sequence[str], classes: Sequence[str]) -> Words:
+    """The words among the tokens: a space and at least two letters.
+
+    Args:
+        routed: A set of decisions.
+        tokens: The text of every token id.
+        classes: The class of every token id.
+    """
+    least = LEAST_WORD * len(np.unique(routed.layer))
+    found = token_stories(routed, least=least)
+    is_word = [tokens[i][:1] == " " and tokens[i][1:].isalpha() and len(tokens[i]) > 2
+               for i in found.ids]  # fmt: skip
+    some = np.flatnonzero(np.array(is_word, dtype=bool))
+    ids = found.ids[some]
+    return Words(
+        ids=ids,
+        feeling=np.array([tokens[i][1:].lower() in feeling_words() for i in ids], dtype=bool),
+        count=found.counts.sum(axis=0)[some],
+        shares=found.shares[some],
+        classes=np.unique([classes[i] for i in ids], return_inverse=True)[1].astype(np.int64)
+        if len(ids) else np.zeros(0, dtype=np.int64),
+    )  # fmt: skip
+
+
+def feeling_rows(
+    words: Words, random: Int[np.ndarray, "draw word expert"], *, layer: str, seed: int
+) -> list[dict[str, Any]]:
+    """The permutation test, for every expert but the first.
+
+    With two experts one says it all. Matched by frequency alone, feeling words may differ because
+    they are adjectives and verbs; matched by class too, that is taken out. Random routers say how
+    often feeling words fall on one side of a plane that knows nothing of feelings.
+
+    Args:
+        words: Of one set of decisions.
+        random: How often each random router sends each of the words to each expert.
+        layer: Its name.
+        seed: Of the permutations.
+    """
+    rows = []
+    drawn = random / np.maximum(random.sum(axis=2, keepdims=True), 1)
+    for matched_by, group in (
+        (FREQUENCY, np.zeros_like(words.classes)), (CLASS_TOO, words.classes)
+    ):  # fmt: skip
+        strata = frequency_blocks(words.count, group)
+        both = np.isin(strata, strata[words.feeling]) & np.isin(strata, strata[~words.feeling])
+        if not both.any():
+            continue
+        for expert in range(1, words.shares.shape[1]):
+            asked = (words.feeling[both], strata[both])
+            found = permutation_test(words.shares[both, expert], *asked, seed=seed)
+            difference, deviation = differences(drawn[:, both, expert], *asked)
+            far = np.abs(difference) >= abs(found["difference"]) - 1e-12
+            rows.append({
+                "layer": layer, "matched_by": matched_by, "expert": expert, **found,
+                "random_router_abs_difference": float(np.abs(difference).mean()),
+                "random_routers_as_far": float(far.mean()),
+                "random_routers_apart": float((np.abs(difference) > Z * deviation).mean()),
+                "n_draws": len(drawn),
+                "n_words": int(words.feeling[both].sum()),
+                "n_others": int((~words.feeling[both]).sum()),
+                "n_decisions": int(words.count[both & words.feeling].sum()),
+            })  # fmt: skip
+    return rows
+
+
+def feeling_shares(words: Words, tokens: Sequence[str], *, layer: str) -> list[dict[str, Any]]:
+    """Where each feeling word goes, for every expert but the first."""
+    n = words.count[words.feeling]
+    rows = []
+    for expert in range(1, words.shares.shape[1]):
+        share = words.shares[words.feeling, expert]
+        low, high = wilson(np.rint(share * n).astype(np.int64), n)
+        rows += [
+            {"layer": layer, "word": tokens[i], "token_id": int(i), "expert": expert,
+             "share": float(s), "wilson_low": float(a), "wilson_high": float(b),
+             "n_decisions": int(m)}
+            for i, s, a, b, m in zip(words.ids[words.feeling], share, low, high, n)
+        ]  # fmt: skip
+    return rows
+
+
+def frequency_blocks(
+    count: Int[np.ndarray, " word"], group: Int[np.ndarray, " word"]
+) -> Int[np.ndarray, " word"]:
+    """Words of one group in blocks of neighbouring frequency, numbered over all groups."""
+    order = np.lexsort((count, group))
+    block = np.empty(len(count), dtype=np.int64)
+    number = -1
+    for one in np.unique(group):
+        inside = order[group[order] == one]
+        pieces = max(1, round(len(inside) / BLOCK))
+        for piece in np.array_split(inside, pieces):
+            number += 1
+            block[piece] = number
+    return block
+
+
+def permutation_test(
+    share: Float[np.ndarray, " word"],
+    marked: Bool[np.ndarray, " word"],
+    strata: Int[np.ndarray, " word"],
+    *,
+    seed: int,
+    permutations: int = PERMUTATIONS,
+) -> dict[str, float]:
+    """Do marked words have another share than unmarked ones of the same stratum?
+
+    Marks are dealt again within each stratum. The difference weighs each stratum by its marked
+    words; every stratum must have words of both kinds.
+
+    Args:
+        share: Of each word.
+        marked: The words asked about.
+        strata: Blocks within which words are exchangeable if the mark means nothing.
+        seed: Of the permutations.
+        permutations: How many.
+
+    Returns:
+        `feeling_share`, `matched_share`, `difference`, the middle 95% of differences under
+        permutation, and the two-sided `p`.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros(permutations)
+    for one in np.unique(strata):
+        inside = share[strata == one]
+        k, m = int(marked[strata == one].sum()), len(inside)
+        order = rng.permuted(np.broadcast_to(np.arange(m), (permutations, m)), axis=1)
+        mean = inside[order[:, :k]].mean(axis=1)
+        rest = (inside.sum() - k * mean) / (m - k)
+        drawn += k * (mean - rest)
+    drawn /= marked.sum()
+    feeling = float(share[marked].mean())
+    difference = float(differences(share[None], marked, strata)[0][0])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    as_much = int((np.abs(drawn) >= abs(difference) - 1e-12).sum())
+    return {
+        "feeling_share": feeling, "matched_share": feeling - difference,
+        "difference": difference, "null_low": float(low), "null_high": float(high),
+        "p": (1 + as_much) / (1 + permutations),
+    }  # fmt: skip
+
+
+def differences(
+    share: Float[np.ndarray, "draw word"],
+    marked: Bool[np.ndarray, " word"],
+    strata: Int[np.ndarray, " word"],
+) -> tuple[Float[np.ndarray, " draw"], Float[np.ndarray, " draw"]]:
+    """The same difference for many routings at once, and its deviation under permutation.
+
+    The deviation is exact: in a stratum of `m` words, `k` of them marked, the difference of means
+    has variance `S^2 m / (k (m - k))`, with `S^2` the variance of the shares (Cochran, Sampling
+    Techniques, 1977, ch. 2).
+
+    Args:
+        share: Of each word, a routing a row.
+        marked: The words asked about.
+        strata: Blocks of exchangeable words.
+    """
+    total = np.zeros(len(share))
+    variance = np.zeros(len(share))
+    for one in np.unique(strata):
+        inside, of = share[:, strata == one], marked[strata == one]
+        k, m = int(of.sum()), len(of)
+        total += k * (inside[:, of].mean(axis=1) - inside[:, ~of].mean(axis=1))
+        variance += k * inside.var(axis=1, ddof=1) * m / (m - k)
+    n = int(marked.sum())
+    return total / n, np.sqrt(variance) / n

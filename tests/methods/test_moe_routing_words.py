@@ -1,0 +1,145 @@
+"""Feeling words beside words as frequent, and experts matched across models: planted and null."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import binomtest
+
+from lt_interp.methods.moe_routing.alignment import align
+from lt_interp.methods.moe_routing.article_words import article_counts, labelings, labels_text
+from lt_interp.methods.moe_routing.feelings import feeling_words
+from lt_interp.methods.moe_routing.matched_words import (
+    differences,
+    frequency_blocks,
+    permutation_test,
+)
+
+
+def test_a_planted_exchange_of_labels_is_undone() -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.dirichlet(np.ones(4), size=60)
+    order = np.array([2, 0, 3, 1])  # the other model's expert k is the reference's order[k]
+    noisy = 0.9 * reference[:, order] + 0.1 * rng.dirichlet(np.ones(4), size=60)
+    found = align(reference, noisy, seed=0)
+    assert found is not None
+    assert found.labels == tuple(order)
+    assert found.correlation > 0.95
+    assert found.p == 1 / 1000
+    assert found.n_tokens == 60
+
+
+def test_two_experts_are_matched_by_the_sign_of_their_correlation() -> None:
+    share = np.array([0.1, 0.4, 0.6, 0.9, 0.3])
+    reference = np.stack([1 - share, share], axis=1)
+    same, swapped = (
+        align(reference, reference, seed=0),
+        align(reference, reference[:, ::-1], seed=0),
+    )
+    assert same is not None
+    assert swapped is not None
+    assert (same.labels, swapped.labels) == ((0, 1), (1, 0))
+    assert_allclose([same.correlation, swapped.correlation], 1.0)
+
+
+def test_nothing_is_matched_where_all_tokens_go_alike() -> None:
+    alike = np.full((9, 2), 0.5)
+    assert align(alike, alike, seed=0) is None
+    assert align(np.eye(2), np.eye(2), seed=0) is None
+
+
+def test_p_values_of_unrelated_models_are_spread_evenly() -> None:
+    # Choosing the better of two matchings always finds some correlation; its null chooses as well.
+    ps = []
+    for seed in range(25):
+        share = np.random.default_rng(seed).uniform(size=(2, 30))
+        found = align(*(np.stack([1 - s, s], axis=1) for s in share), seed=seed)
+        assert found is not None
+        assert found.correlation > 0
+        ps.append(found.p)
+    assert binomtest(sum(p <= 0.2 for p in ps), len(ps), 0.2).pvalue > 0.01
+    assert 0.35 < np.mean(ps) < 0.65
+
+
+def test_blocks_hold_neighbours_of_one_group() -> None:
+    rng = np.random.default_rng(1)
+    count, group = rng.integers(20, 9000, 173), rng.integers(0, 3, 173)
+    block = frequency_blocks(count, group)
+    for one in np.unique(block):
+        inside = block == one
+        assert len(np.unique(group[inside])) == 1
+        others = (block != one) & (group == group[inside][0])
+        low, high = count[inside].min(), count[inside].max()
+        assert not ((count[others] > low) & (count[others] < high)).any()
+        assert 10 <= inside.sum() <= 40
+
+
+def test_marked_words_that_go_elsewhere_are_found() -> None:
+    rng = np.random.default_rng(2)
+    strata = np.repeat(np.arange(10), 20)
+    marked = np.tile(np.arange(20) < 2, 10)
+    share = rng.uniform(0.2, 0.6, 200) + 0.3 * marked
+    found = permutation_test(share, marked, strata, seed=0)
+    assert found["p"] == 1e-4
+    assert 0.2 < found["difference"] < 0.4
+    assert_allclose(found["feeling_share"] - found["matched_share"], found["difference"])
+
+
+def test_frequency_cannot_pass_for_feeling() -> None:
+    # Marked words are frequent and frequent words go to expert 1: matched, nothing is left.
+    strata = np.repeat(np.arange(10), 20)
+    rng = np.random.default_rng(3)
+    share = strata / 10 + rng.normal(0, 0.01, 200)
+    marked = rng.uniform(size=200) < (strata + 1) / 15
+    marked[::20] = True  # one in every stratum at least
+    assert share[marked].mean() - share[~marked].mean() > 0.1
+    assert permutation_test(share, marked, strata, seed=0)["p"] > 0.05
+
+
+def test_deviation_is_that_of_the_permutations() -> None:
+    rng = np.random.default_rng(4)
+    strata = np.repeat([0, 1, 2], [8, 11, 20])
+    marked = np.isin(np.arange(39), [0, 3, 9, 21, 30, 38])
+    share = rng.uniform(size=39)
+    _, deviation = differences(share[None], marked, strata)
+    drawn = []
+    for _ in range(2000):
+        order = np.lexsort((rng.uniform(size=39), strata))
+        drawn.append(differences(share[order][None], marked, strata)[0][0])
+    assert_allclose(np.mean(drawn), 0, atol=4 * deviation[0] / np.sqrt(2000))
+    assert_allclose(np.std(drawn), deviation[0], rtol=0.08)
+
+
+@pytest.mark.slow
+def test_feeling_words_that_are_like_others_are_found_at_the_nominal_rate() -> None:
+    found = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        strata = np.repeat(np.arange(12), 20)
+        marked = rng.uniform(size=240) < 0.08
+        kept = np.isin(strata, strata[marked])
+        share = rng.beta(0.5, 0.5, 240)[kept]
+        test = permutation_test(share, marked[kept], strata[kept], seed=seed, permutations=499)
+        found += test["p"] <= 0.05
+    assert binomtest(found, 400, 0.05).pvalue > 0.01
+
+
+def test_the_articles_feeling_words_are_on_the_list() -> None:
+    assert {"sorry", "sad", "happy", "angry", "loved", "love", "felt"} <= feeling_words()
+    assert all(word.isalpha() and word == word.lower() for word in feeling_words())
+
+
+def test_the_articles_counts_are_its_notebooks_and_its_printed_table() -> None:
+    words = {one["word"]: one for one in article_counts()}
+    assert len(words) == len(article_counts())
+    assert words[" sorry"]["article_count"] == words[" sorry"]["article_total"] == 154
+    assert words["\n"]["article_count"] == 8100
+    assert words[" together"]["article_expert"] == 0
+    assert (words[" upon"]["article_printed"], words[" upon"]["article_count"]) == (0.966, None)
+    assert all(one["article_share"] > 0.8 for one in words.values())
+
+
+def test_numberings_are_all_there_are() -> None:
+    assert [labels_text(one) for one in labelings(2, 2)] == ["01/01", "01/10", "10/01", "10/10"]
+    assert labelings(3, 2) == []
