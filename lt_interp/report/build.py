@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,15 @@ from lt_interp.errors import InputError
 from lt_interp.figures.save import save_svg
 from lt_interp.files import write_text
 from lt_interp.methods.result import Result
+from lt_interp.report.activation_patching import ACTIVATION_PATCHING
+from lt_interp.report.article import ARTICLE_PAGE
+from lt_interp.report.attention import ATTENTION
+from lt_interp.report.evolution import EVOLUTION
 from lt_interp.report.index import index_context
+from lt_interp.report.logit_lens import LOGIT_LENS
+from lt_interp.report.moe_routing import MOE_ROUTING
 from lt_interp.report.page import Page
+from lt_interp.report.position_blindness import POSITION_BLINDNESS
 from lt_interp.report.provenance import corpus_sentences, how_made
 from lt_interp.report.render import render
 
@@ -20,15 +26,15 @@ LOGGER = logging.getLogger(__name__)
 TITLE = "The ladder at a glance"
 RESULT = "result.json"
 
-# The page of every analysis in the order of the index: a name in the module of the same name.
-PAGES = {
-    "evolution": "EVOLUTION",
-    "position_blindness": "POSITION_BLINDNESS",
-    "attention": "ATTENTION",
-    "logit_lens": "LOGIT_LENS",
-    "activation_patching": "ACTIVATION_PATCHING",
-    "moe_routing": "MOE_ROUTING",
-    "article": "ARTICLE_PAGE",
+# The page of every analysis, in the order of the index.
+PAGES: dict[str, Page] = {
+    "evolution": EVOLUTION,
+    "position_blindness": POSITION_BLINDNESS,
+    "attention": ATTENTION,
+    "logit_lens": LOGIT_LENS,
+    "activation_patching": ACTIVATION_PATCHING,
+    "moe_routing": MOE_ROUTING,
+    "article": ARTICLE_PAGE,
 }
 
 
@@ -57,21 +63,21 @@ def build_pages(
             f"{', '.join(f'{name}/{RESULT}' for name in PAGES)}: run the analyses first"
         )
     results = {name: Result.load(out / name) for name in names}
-    pages = {name: _page(name) for name in names}
     for done, (name, result) in enumerate(results.items()):
         if progress is not None:
             progress(done, len(names), name)
-        _build_page(out / name, pages[name], result)
+        try:
+            _build_page(out / name, PAGES[name], result)
+        except KeyError as missing:
+            raise InputError(
+                f"{out / name / RESULT} was made by another version: it has no {missing}; run "
+                f"lt-interp analyze {name} again, or delete the folder"
+            ) from missing
     if progress is not None:
         progress(len(names), len(names), "index")
-    index = {"title": TITLE, **index_context(results, pages)}
+    index = {"title": TITLE, **index_context(results, PAGES)}
     write_text(out / "index.md", render("index.md.j2", index))
     return [out / "index.md", *(out / name / "report.md" for name in names)]
-
-
-def _page(name: str) -> Page:
-    """The page of an analysis, imported when there is a result to show."""
-    return getattr(importlib.import_module(f"lt_interp.report.{name}"), PAGES[name])
 
 
 def _build_page(folder: Path, page: Page, result: Result) -> None:

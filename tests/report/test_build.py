@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -146,6 +147,14 @@ def test_folder_without_results_is_refused_and_left_as_it_was(tmp_path):
     with pytest.raises(InputError, match="holds no saved result"):
         build_pages(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_of_another_version_is_named(tmp_path, blindness):
+    old = blindness(["06_ffn"])
+    kept = {name: old.tables[name] for name in ("differences", "predictions")}
+    dataclasses.replace(old, tables=kept).save(tmp_path / "position_blindness")
+    with pytest.raises(InputError, match=r"position_blindness.*another version.*run lt-interp"):
+        build_pages(tmp_path)
 
 
 def test_building_needs_no_torch():
