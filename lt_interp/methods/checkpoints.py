@@ -156,12 +156,17 @@ def provenance(
             "n_rows": rows.n_rows,
         },
         "models": {checkpoint.name: _model(checkpoint) for checkpoint in checkpoints},
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
-        | {"python": platform.python_version()},
+        "versions": versions(),
         "command": command,
         "made_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "notes": notes,
     }
+
+
+def versions() -> dict[str, str]:
+    """Of what a number can depend on."""
+    installed = {name: importlib.metadata.version(name) for name in _VERSIONED}
+    return installed | {"python": platform.python_version()}
 
 
 def _model(checkpoint: Checkpoint) -> dict[str, Any]:

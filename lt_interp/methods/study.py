@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.checkpoints import Checkpoint, provenance
+from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
 from lt_interp.methods.result import RESULT, Progress, Result, make_table
 from lt_interp.model.config import ModelConfig
@@ -27,6 +27,8 @@ Share = Callable[[int, int], None]
 MODEL_COLUMNS = {"checkpoint": str, "stage": str, "train_seed": int}
 APPLIES = {**MODEL_COLUMNS, "applies": bool, "reason": str}
 STEPS = 1000  # of the progress of one model
+# Folders of the package that only show what is saved, and what is no code of it.
+_AFTER_RESULTS = ("cli", "report", "figures", "trained")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,7 @@ class Study:
             dict(self.options),
             checkpoint.weights_sha256,
             [self.rows.corpus_sha256, self.rows.corpus_split, self.rows.width],
-            [self.rows.tokenizer_sha256, _code_sha256()],
+            [self.rows.tokenizer_sha256, checkpoint.config.to_dict(), _code_sha256(), versions()],
         ]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return self.keep / f"{checkpoint.name}-{digest[:16]}"
@@ -159,10 +161,10 @@ def _about(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _code_sha256() -> str:
-    """Of the package's source: kept tables of other code are not this study's."""
+    """Of the package's source and data: kept tables of other code are not this study's."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for folder in ("corpus", "model", "methods"):
-        for path in sorted((package / folder).rglob("*.py")):
+    for path in sorted((*package.rglob("*.py"), *package.rglob("*.json"))):
+        if path.relative_to(package).parts[0] not in _AFTER_RESULTS:
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -46,7 +46,10 @@ def summary_sentence(heads: pd.DataFrame) -> str:
     words = []
     for place, where in PLACES.items():
         leading = heads["places"].str.split(",").str[0] == place
-        for kind, share in (("mostly", "half of the attention or more"), ("partly", "a fifth")):
+        for kind, share in (
+            ("mostly", "half of the attention or more"),
+            ("partly", "a fifth or more"),
+        ):
             n = int((leading & (heads["kind"] == kind)).sum())
             if n:
                 words.append(f"{n} {'gives' if n == 1 else 'give'} {where} {share}")
@@ -90,16 +93,23 @@ def induction_sentence(repetition: pd.DataFrame) -> str:
     scores = repetition[repetition["score"] == "induction"]
     if scores.empty:
         return "Without attention there is no induction to look for."
-    top = scores.assign(name=head_names(repetition)).loc[scores["difference"].idxmax()]
+    scores = scores.assign(name=head_names(repetition))
+    found_heads = scores[
+        (scores["q"] < FALSE_DISCOVERIES)
+        & (scores["difference"] > 0)
+        & (scores["value"] >= INDUCTION_HEAD)
+    ]
+    among = scores if found_heads.empty else found_heads
+    top = among.loc[among["difference"].idxmax()]
     found = (
-        "on random tokens that repeat, no head gains more on the token after the earlier copy than "
-        f"{plain(top['name'])} (period {top['period_tokens']}: {span(top)}, where nothing repeats "
+        f"on random tokens that repeat, no {'head' if found_heads.empty else 'such head'} gains "
+        f"more on the token after the earlier copy than {plain(top['name'])} "
+        f"(period {top['period_tokens']}: {span(top)}, where nothing repeats "
         f"{percent(top['unrepeated'])})"
     )
-    certain = top["q"] < FALSE_DISCOVERIES and top["difference"] > 0
-    if certain and top["value"] >= INDUCTION_HEAD:
+    if len(found_heads):
         return f"There is an induction head: {found}."
-    if certain and top["difference"] >= TRACE:
+    if top["q"] < FALSE_DISCOVERIES and top["difference"] >= TRACE:
         return f"A trace of induction, no induction head: {found}."
     return f"No induction head: {found}."
 
@@ -120,7 +130,7 @@ def copies_sentence(repetition: pd.DataFrame) -> str:
         if len(part)
     ]
     rest = len(scores) - len(more) - len(less)
-    parts += [f"{rest} make no difference"] if rest else []
+    parts += [f"{rest} cannot be told apart"] if rest else []
     return (
         f"An earlier copy of the token, {period} tokens back among random ones: of {len(scores)} "
         f"heads {listing(parts)}."
@@ -146,14 +156,17 @@ def residual_sentence(head_scores: pd.DataFrame) -> str:
         f"{percent(part['value'].min())} to {percent(part['value'].max())}"
         for part in (without, within)
     ]
-    apart = without["value"].min() > within["value"].max()
+    above = without["value"].min() > within["value"].max()
+    below = within["value"].min() > without["value"].max()
     return (
         f"Weight of a token on itself: {ranges[0]} by head in stages without a residual stream, "
         f"{ranges[1]} in stages with one. "
         + (
             "The two do not overlap. One reading: where nothing else carries a token past "
             "attention, attention itself has to."
-            if apart
+            if above
+            else "The two do not overlap."
+            if below
             else "The two overlap."
         )
     )

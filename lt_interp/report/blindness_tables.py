@@ -23,7 +23,7 @@ def verdicts_table(verdicts: pd.DataFrame) -> str:
         ]
         for row in verdicts.itertuples()
     ]  # fmt: skip
-    headers = ["stage", "weights", "verdict", "forced by architecture?",
+    headers = ["stage", "weights", "verdict", "what the architecture leads to expect?",
                "share of another story's effect", "largest difference behind what is read",
                "its rounding bound"]  # fmt: skip
     return table(headers, rows, align="llllrrr")

@@ -155,15 +155,17 @@ def direction_sentence(result: Result) -> str:
     gap = (both["denoising"] - (1 - both["noising"])).abs()
     if gap.max() < NOTHING:
         return (
-            f"What a part restores and what its loss destroys differ by {share(gap.max())} of the "
-            f"difference at most, over {count(len(gap))} cells."
+            "On the stages patched on at least half of the pairs, what a part restores and what "
+            f"its loss destroys differ by {share(gap.max())} of the difference at most, over "
+            f"{count(len(gap))} cells."
         )
     checkpoint, component, layer, head, role = gap.idxmax()
     label = part_label(component, None if layer < 0 else layer, None if head < 0 else head, role)
     worst = both.loc[gap.idxmax()]
     return (
-        f"What a part restores and what its loss destroys differ by {share(gap.median())} of the "
-        f"difference in the median cell, and most for {plain(label)} of {plain(checkpoint)}: "
+        "On the stages patched on at least half of the pairs, what a part restores and what its "
+        f"loss destroys differ by {share(gap.median())} of the difference in the median cell, and "
+        f"most for {plain(label)} of {plain(checkpoint)}: "
         f"{share(worst['denoising'])} restored, {share(1 - worst['noising'])} lost. Parts that "
         "stand in for each other, or that need each other, show as such a gap."
     )
@@ -181,8 +183,8 @@ def _choice_sentence(stage: str, rows: pd.DataFrame) -> str:
     choice = rows[(rows["patched"] == "the clean choice") & (rows["direction"] == "denoising")]
     if not (choice["share_changed"] > 0).any():
         return (
-            f"{name(stage)}: the router chooses alike for both prompts of every pair, so its "
-            "choice cannot carry the answer."
+            f"{name(stage)}: wherever its choice can still reach the answer, the router chooses "
+            "alike for both prompts of every pair, so it cannot carry the answer."
         )
     most = choice.loc[choice["recovery"].abs().idxmax()]
     verdict = "carries nothing of note" if abs(most["recovery"]) < NOTHING else "carries a part"
@@ -205,6 +207,8 @@ def _other_sentence(rows: pd.DataFrame) -> str:
             f"Sending tokens to the other expert leaves {kept} of the difference even where it "
             f"matters most ({place})."
         )
+    if worst["recovery"] > 1:
+        return f"Sending tokens to the other expert widens the difference most {place}: to {kept}."
     return (
         f"Sending tokens to the other expert costs most {place}: {kept} of the difference is left."
     )

@@ -139,7 +139,7 @@ def test_the_routers_choice_carries_nothing_or_a_part(result):
     assert "carries a part. Where giving the corrupt run the clean run's choice does most" in said
     assert "costs most in layer 1, last: 50.0% of the difference is left" in said
     experts["share_changed"] = 0.0
-    assert "so its choice cannot carry the answer" in text.expert_sentences(experts)[0]
+    assert "so it cannot carry the answer" in text.expert_sentences(experts)[0]
 
 
 def test_the_headline_names_the_strongest_part_or_says_there_is_none(result):

@@ -173,8 +173,8 @@ def test_a_stage_without_attention_alone_still_makes_a_page(tmp_path):
 def test_summary_counts_the_kinds():
     assert text.summary_sentence(head_rows()) == (
         "Of 4 heads in 3 stages with attention, 1 gives the token itself half of the attention or "
-        "more, 1 gives the token itself a fifth, 1 favours no single place but stays near, half "
-        "within 8 tokens and 1 spreads further."
+        "more, 1 gives the token itself a fifth or more, 1 favours no single place but stays near, "
+        "half within 8 tokens and 1 spreads further."
     )
     assert "4 spread further" in text.summary_sentence(head_rows(["spread"] * 4))
 
@@ -197,10 +197,10 @@ def test_induction_is_claimed_only_where_repetition_makes_it(change, begins):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({}, "of 4 heads 4 make no difference."),
+        ({}, "of 4 heads 4 cannot be told apart."),
         ({"difference": 0.6, "value": 0.7, "q": 0.01},
          "1 read it more than another token in its place (the most 08 + Depth L1 H0, 70.0% and not "
-         "10.0%) and 3 make no difference."),
+         "10.0%) and 3 cannot be told apart."),
         ({"difference": -0.1, "value": 0.0, "q": 0.01}, "1 read it less than another token"),
     ],
 )  # fmt: skip

@@ -28,8 +28,8 @@ def important(cells: pd.DataFrame) -> pd.DataFrame:
 
     A part is an attention or feed-forward output at the positions of a role, or a head at all
     positions; the stream itself is none, since all parts pass through it. It matters if its
-    recovery differs from that of a wrong donor (q of at most 0.05) and is at least 0.05 away from
-    zero.
+    recovery differs from that of a wrong donor (q of at most 0.05), is larger than it in size and
+    at least 0.05 away from zero.
 
     Args:
         cells: The table of pooled cells, with q.
@@ -42,7 +42,9 @@ def important(cells: pd.DataFrame) -> pd.DataFrame:
         for row in parts[parts["direction"] == "noising"].to_dict("records")
     }
     found = denoising[
-        (denoising["q"].astype(float) <= LEVEL) & (denoising["recovery"].abs() >= SMALLEST)
+        (denoising["q"].astype(float) <= LEVEL)
+        & (denoising["recovery"].abs() >= SMALLEST)
+        & (denoising["recovery"].abs() > denoising["donor_recovery"].abs())
     ]
     rows = []
     for _, of_model in found.groupby("checkpoint", sort=False):

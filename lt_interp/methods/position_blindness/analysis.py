@@ -13,7 +13,7 @@ from lt_interp.methods.position_blindness.behind import TIMES as BEHIND_TIMES
 from lt_interp.methods.position_blindness.compare import RELATIVE_BOUND
 from lt_interp.methods.position_blindness.examine import VERDICTS, examine
 from lt_interp.methods.position_blindness.neighbour_swaps import DISTANCES, SWAPS
-from lt_interp.methods.position_blindness.orders import MOST_SWAPS, make_orders
+from lt_interp.methods.position_blindness.orders import make_orders
 from lt_interp.methods.position_blindness.pair import (
     COMMON_LAST,
     DIFFERENCES,
@@ -134,7 +134,7 @@ def _notes(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "permutations": options["permutations"],
         "lengths": options["lengths"],
         "distances": options["distances"],
-        "swaps": f"at most {MOST_SWAPS} prefixes a distance",
+        "swaps": "every distance in the same prefixes, those long enough for the farthest",
         "behind_the_window": f"{BEHIND_TIMES} orders a prefix, in double precision",
         "relative_bound": RELATIVE_BOUND,
         "bound": "within rounding: no logit differs by more than relative_bound x the largest "

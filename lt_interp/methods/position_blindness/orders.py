@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from lt_interp.methods.position_blindness.prefixes import Prefixes
 
-MOST_SWAPS = 120  # prefixes a distance; near ones have no need of more than far ones get
+LONG_SHARE = 5  # the farthest swap is one that a prefix in so many is long enough for
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,17 +93,19 @@ def permutations(prefixes: Prefixes, *, keep: int, times: int, seed: int) -> Var
 
 
 def swaps(
-    prefixes: Prefixes, *, distances: Sequence[int], most: int = MOST_SWAPS
+    prefixes: Prefixes, *, distances: Sequence[int]
 ) -> tuple[Variants, Int[np.ndarray, " variant"]]:
-    """Each prefix with two neighbours exchanged, at every distance that it has.
+    """The long prefixes with two neighbours exchanged, at every distance.
 
     Distance `d` exchanges the tokens `d` and `d + 1` places before the last one, which stays; it
-    needs a prefix of `d + 2` tokens, and two that differ.
+    needs a prefix of `d + 2` tokens, and two that differ. Every distance is asked of the same
+    prefixes, those long enough for the farthest: in a longer prefix each token weighs less, which
+    would pass for an effect of distance.
 
     Args:
         prefixes: What is changed.
-        distances: Which distances, each 1 or more.
-        most: How many prefixes are swapped at one distance, the first that have it.
+        distances: Which distances, each 1 or more; one that too few prefixes are long enough for
+            is left out.
 
     Returns:
         The changed prefixes and the distance of each.
@@ -111,11 +113,14 @@ def swaps(
     which: list[int] = []
     rows: list[Int[np.ndarray, " longest"]] = []
     at: list[int] = []
-    for distance in distances:
-        for prefix, length in enumerate(prefixes.length.tolist()):
+    few = max(1, len(prefixes.length) // LONG_SHARE)
+    asked = [d for d in distances if (prefixes.length >= d + 2).sum() >= few]
+    long = np.flatnonzero(prefixes.length >= max(asked, default=0) + 2)
+    for distance in asked:
+        for prefix in long.tolist():
+            length, row = int(prefixes.length[prefix]), prefixes.tokens[prefix]
             near, far = length - 1 - distance, length - 2 - distance
-            row = prefixes.tokens[prefix]
-            if far < 0 or row[near] == row[far] or at.count(distance) == most:
+            if row[near] == row[far]:
                 continue
             swapped = row.copy()
             swapped[[far, near]] = row[[near, far]]
