@@ -9,7 +9,7 @@ import pandas as pd
 
 from lt_interp.article import article
 from lt_interp.figures.labels import stage_label
-from lt_interp.report.markdown import listing, plain
+from lt_interp.report.markdown import code, listing, plain
 from lt_interp.report.numbers import millions, nats, percent, perplexity, published
 from lt_interp.report.text import name
 
@@ -201,7 +201,8 @@ def experts_sentence(experts: pd.DataFrame, stages: Sequence[str]) -> str:
         over = int((known["share"] > 0.8).sum())
         more = int((known["low"] > known["load"]).sum())
         parts.append(
-            f"in {name(stage)} {over} of {len(known)} words send more than 80% to that expert and "
+            f"in {name(stage)} (run {code(known['checkpoint'].iloc[0])}) "
+            f"{over} of {len(known)} words send more than 80% to that expert and "
             f"{more} more than its share of all decisions ({percent(known['load'].iloc[0])})"
         )
     if not parts:

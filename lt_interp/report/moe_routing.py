@@ -75,7 +75,12 @@ def _answers(result: Result) -> dict[str, Any]:
         "feelings": [
             words_text.feelings_sentence(found["feeling_words"], stage) for stage in stages
         ],
-        "article": words_text.article_sentence(found["article_agreement"]),
+        "article": " ".join(
+            [
+                words_text.article_sentence(found["article_agreement"]),
+                words_text.numbering_sentence(found["agreement"]),
+            ]
+        ).strip(),
         "labels": words_text.labels_sentence(found["labelings"]),
         "seeds": [words_text.seeds_sentence(found["agreement"], stage) for stage in stages],
         "causal": [text.causal_sentence(found["causal"], stage) for stage in stages],

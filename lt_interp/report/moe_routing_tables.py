@@ -30,6 +30,16 @@ def _number(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{value:.2f}"
 
 
+def _with_interval(row: pd.Series, form: Callable[[Any], str]) -> str:
+    """The value, with its interval by stories where one was measured."""
+    value = form(row["value"])
+    return value if pd.isna(row["low"]) else f"{value} ({_span(row['low'], row['high'], form)})"
+
+
+def _common(number: Any) -> str:
+    return MISSING if pd.isna(number) else str(int(number))
+
+
 def nulls_table(nulls: pd.DataFrame, statistic: str, form: Callable[[Any], str]) -> str:
     """One statistic of every set of decisions beside every null model.
 
@@ -44,7 +54,7 @@ def nulls_table(nulls: pd.DataFrame, statistic: str, form: Callable[[Any], str])
         of = some.set_index("null")
         first, random, fresh = some.iloc[0], of.loc[RANDOM], of.loc[UNTRAINED]
         rows.append([
-            run(first), plain(first["layer"]), form(first["value"]),
+            run(first), plain(first["layer"]), _with_interval(first, form),
             f"{form(random['null_mean'])} ({_span(random['null_low'], random['null_high'], form)})",
             small(random["p"]),
             f"{form(fresh['null_mean'])} ({_span(fresh['null_low'], fresh['null_high'], form)})",
@@ -100,7 +110,7 @@ def tokens_table(tokens: pd.DataFrame) -> str:
         one = some.iloc[0]
         rows.append([run(one), plain(one["layer"]), str(one["expert"]), count(len(some)),
                      ", ".join(cells)])  # fmt: skip
-    return table(["run", "layer", "expert", "tokens over 80%", "the most frequent"], rows,
+    return table(["run", "layer", "expert as stored", "tokens over 80%", "the most frequent"], rows,
                  align="lllrl")  # fmt: skip
 
 
@@ -167,13 +177,14 @@ def information_table(information: pd.DataFrame) -> str:
         [run(row), plain(row.layer), plain(row.quantity), f"{row.value_nats:.4f}",
          MISSING if pd.isna(row.null_mean) else f"{row.null_mean:.4f}",
          MISSING if pd.isna(row.corrected) else f"{row.corrected:.4f}",
+         _span(row.low, row.high, lambda value: f"{value:.4f}"),
          MISSING if pd.isna(row.corrected) else f"{row.corrected / 0.6931471805599453:.4f}",
          percent(row.corrected_share_of_entropy), small(row.p)]
         for row in information.itertuples()
     ]  # fmt: skip
     headers = ["run", "layer", "quantity", "nats", "stories exchanged", "corrected nats",
-               "corrected bits", "share of entropy", "p"]  # fmt: skip
-    return table(headers, rows, align="lllrrrrrr")
+               "95% by stories", "corrected bits", "share of entropy", "p"]  # fmt: skip
+    return table(headers, rows, align="lllrrrrrrr")
 
 
 def causal_table(causal: pd.DataFrame) -> str:
@@ -191,16 +202,18 @@ def causal_table(causal: pd.DataFrame) -> str:
 def feelings_table(feelings: pd.DataFrame) -> str:
     """The permutation test and what random routers do."""
     rows = [
-        [run(row), plain(row.layer), plain(row.matched_by), percent(row.feeling_share),
-         percent(row.matched_share), _span(row.null_low, row.null_high), small(row.p), small(row.q),
+        [run(row), plain(row.layer), plain(row.matched_by), _common(row.common_expert),
+         percent(row.feeling_share), percent(row.matched_share),
+         _span(row.null_low, row.null_high), small(row.p), small(row.q),
          percent(row.random_routers_apart), percent(row.random_routers_as_far), count(row.n_words),
          count(row.n_others)]
         for row in feelings.itertuples()
     ]  # fmt: skip
-    headers = ["run", "layer", "matched by", "feeling words to expert 1", "matched words",
+    headers = ["run", "layer", "matched by", "expert, common number", "feeling words to it",
+               "matched words",
                "difference under permutation (95%)", "p", "q", "random routers apart at 5%",
                "random routers as far apart", "feeling words", "others"]  # fmt: skip
-    return table(headers, rows, align="lllrrrrrrrrr")
+    return table(headers, rows, align="llllrrrrrrrrr")
 
 
 def feeling_shares_table(shares: pd.DataFrame) -> str:
@@ -213,19 +226,23 @@ def feeling_shares_table(shares: pd.DataFrame) -> str:
             f"{code(row.word)} {percent(row.share)} of {count(row.n_decisions)}"
             for row in some.sort_values("n_decisions", ascending=False).itertuples()
         ]
-        rows.append([run(one), plain(one["layer"]), str(one["expert"]), ", ".join(cells)])
-    return table(["run", "layer", "expert", "share of each word"], rows, align="llll")
+        rows.append([run(one), plain(one["layer"]), _common(one["common_expert"]),
+                     ", ".join(cells)])  # fmt: skip
+    return table(
+        ["run", "layer", "expert, common number", "share of each word"], rows, align="llll"
+    )
 
 
 def load_table(load: pd.DataFrame) -> str:
     """The load of each expert."""
     rows = [
-        [run(row), plain(row.layer), str(row.expert), percent(row.share), _span(row.low, row.high),
-         count(row.n_decisions), count(row.n_stories)]
+        [run(row), plain(row.layer), str(row.expert), _common(row.common_expert),
+         percent(row.share), _span(row.low, row.high), count(row.n_decisions), count(row.n_stories)]
         for row in load.itertuples()
     ]  # fmt: skip
-    headers = ["run", "layer", "expert", "load", "95%", "decisions", "stories"]
-    return table(headers, rows, align="lllrrrr")
+    headers = ["run", "layer", "expert as stored", "common number", "load", "95%", "decisions",
+               "stories"]  # fmt: skip
+    return table(headers, rows, align="llllrrrr")
 
 
 def repetition_table(repetition: pd.DataFrame) -> str:

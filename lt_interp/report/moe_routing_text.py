@@ -21,6 +21,8 @@ KAPPA = "the same, beyond chance (kappa)"
 AGREEMENT = "decisions that the embeddings alone give too"
 N_OVER = "tokens over 80%"
 N_DISCOVERIES = "discoveries"
+GATED = "10_moe_gated"
+SIGNIFICANT = 0.05
 
 
 def nothing_sentence(applies: pd.DataFrame) -> str:
@@ -58,22 +60,42 @@ def remains_sentence(nulls: pd.DataFrame, stage: str) -> str:
     """How much of a token's hold on its expert a random hyperplane has too."""
     mine = _cases(nulls, stage, TOKEN_SHARE, RANDOM)
     own, drawn = mine["value"].mean(), mine["null_mean"].mean()
-    by_layer = [
-        f"{percent(some['value'].mean())} against {percent(some['null_mean'].mean())} in layer "
-        f"{layer}"
-        for layer, some in mine.groupby("layer", sort=False)
-    ]
-    verdict = (
-        f"{percent(drawn / own)} of the specialisation remains"
-        if drawn <= own
-        else "all of the specialisation remains"
-    )
     return (
         f"{name(stage)}: a token's id tells {percent(own)} of what there is to know of its expert, "
         "the mean over layers and runs. Under a random hyperplane at the same place, which no "
-        f"gradient ever touched, it tells {percent(drawn)}: **{verdict}** ({listing(by_layer)}). "
-        f"{_place(mine)}"
+        f"gradient ever touched, it tells {percent(drawn)}: **{_remaining(mine)}** "
+        f"({_by_layer(mine)}). {_place(mine)}"
     )
+
+
+def _remaining(mine: pd.DataFrame) -> str:
+    """What remains under random routers: one figure only where the layers agree on the side."""
+    layers = mine.groupby("layer", sort=False)[["value", "null_mean"]].mean()
+    more = layers["value"] > layers["null_mean"]
+    if mine["value"].mean() <= 0:
+        return "there is no specialisation that could remain"
+    if more.any() and not more.all():
+        return (
+            f"the layers disagree: less than all remains in {_layers(more[more].index)}, all of it "
+            f"and more in {_layers(more[~more].index)}"
+        )
+    if not more.any():
+        return "all of the specialisation remains"
+    share = mine["null_mean"].mean() / mine["value"].mean()
+    return f"{percent(share)} of the specialisation remains"
+
+
+def _layers(names: pd.Index) -> str:
+    return listing([f"layer {layer}" for layer in names])
+
+
+def _by_layer(mine: pd.DataFrame) -> str:
+    """Own routers against random ones."""
+    return listing([
+        f"{percent(some['value'].mean())} against {percent(some['null_mean'].mean())} in layer "
+        f"{layer}"
+        for layer, some in mine.groupby("layer", sort=False)
+    ])  # fmt: skip
 
 
 def _place(mine: pd.DataFrame) -> str:
@@ -106,9 +128,10 @@ def untrained_sentence(nulls: pd.DataFrame, stage: str) -> str:
     mine = _cases(nulls, stage, TOKEN_SHARE, UNTRAINED)
     own, drawn = mine["value"].mean(), mine["null_mean"].mean()
     over = _cases(nulls, stage, OVER_SHARE, UNTRAINED)["null_mean"].mean()
+    beside = f"{percent(drawn / own)} of the trained stage's figure" if own > 0 else "it 0%"
     return (
         f"{name(stage)}: random routers on the stage before any training give {percent(drawn)}, "
-        f"{percent(drawn / own)} of the trained stage's figure, and send {percent(over)} of all "
+        f"{beside}, and send {percent(over)} of all "
         "decisions by tokens that exceed 80%."
     )
 
@@ -116,20 +139,21 @@ def untrained_sentence(nulls: pd.DataFrame, stage: str) -> str:
 def embeddings_sentence(nulls: pd.DataFrame, stage: str) -> str:
     """Is there more specialisation than the embeddings alone would give?"""
     mine = _cases(nulls, stage, TOKEN_SHARE, EMBEDDINGS)
-    more = int((mine["value"] > mine["null_mean"]).sum())
+    more, less = int((mine["difference_low"] > 0).sum()), int((mine["difference_high"] < 0).sum())
     n = len(mine)
-    if more == 0:
-        verdict = "No"
-    elif more == n:
+    if more == n:
         verdict = "Yes"
-    else:
+    elif more:
         verdict = f"In {more} of {cases(n)}"
+    else:
+        verdict = "No" if less == n else "Not shown"
     agree = _cases(nulls, stage, AGREEMENT, RANDOM)["value"]
     kappa = _cases(nulls, stage, KAPPA, RANDOM)["value"]
     return (
         f"{name(stage)}: {verdict}. Reading the embeddings of token and position alone, with no "
         f"context, the same router would let a token tell {percent(mine['null_mean'].mean())} of "
-        f"its expert; reading what it really reads, {percent(mine['value'].mean())}. "
+        f"its expert; reading what it really reads, {percent(mine['value'].mean())}. The interval "
+        f"of the difference by stories lies above zero in {more} of {n} and below in {less}. "
         f"{percent(agree.mean())} of its decisions are those of the embeddings alone (kappa "
         f"{kappa.mean():.2f}; {kappa.min():.2f} to {kappa.max():.2f} by layer and run)."
     )
@@ -140,22 +164,32 @@ def gated_sentence(nulls: pd.DataFrame, margin: pd.DataFrame) -> str:
     both = ("10_moe", "10_moe_gated")
     if not set(both) <= set(nulls["stage"]):
         return "Only one of the two stages was measured, so the gated router is compared to none."
-    cases = {stage: _cases(nulls, stage, TOKEN_SHARE, RANDOM) for stage in both}
-    outside = {
-        stage: int(((c["value"] > c["null_high"]) | (c["value"] < c["null_low"])).sum())
-        for stage, c in cases.items()
-    }
-    shares = {stage: outside[stage] / len(cases[stage]) for stage in both}
-    differs = shares[both[1]] > shares[both[0]]
+    ungated, gated = (_cases(nulls, stage, TOKEN_SHARE, RANDOM) for stage in both)
+    found = int((gated["q"] <= SIGNIFICANT).sum())
+    verdict = {0: "Not shown", len(gated): "Yes"}.get(found, "In part")
     margins = margin[margin["quantity"] == "margin_logits"].groupby("stage")["value"]
     return (
-        f"{'Yes' if differs else 'Not by this measure'}: in {outside[both[1]]} of "
-        f"{len(cases[both[1]])} cases the gated router lies outside the middle 95% of random "
-        f"hyperplanes, the ungated one in {outside[both[0]]} of {len(cases[both[0]])}. The gated "
-        f"router's margin is {small(margins.mean()[both[1]])} logits on average "
-        f"({small(margins.min()[both[1]])} to {small(margins.max()[both[1]])} by layer and run), "
+        f"{verdict}: with false discoveries held to 5% over layers and runs of a stage, what a "
+        f"token tells of the gated router's expert lies {_sides(gated)}; of the ungated one's, "
+        f"{_sides(ungated)}. The gated router's margin is {small(margins.mean()[both[1]])} logits "
+        f"on average ({small(margins.min()[both[1]])} to "
+        f"{small(margins.max()[both[1]])} by layer and run), "
         f"the ungated one's {small(margins.mean()[both[0]])}."
     )
+
+
+def _sides(mine: pd.DataFrame) -> str:
+    """Above or below random routers in which layers, with false discoveries held down."""
+    parts = []
+    for layer, some in mine.groupby("layer", sort=False):
+        found = some["q"] <= SIGNIFICANT
+        above = some["value"] > some["null_mean"]
+        for side, one in (("above", found & above), ("below", found & ~above)):
+            if one.any():
+                runs = "run" if len(one) == 1 else "runs"
+                parts.append(f"{side} random routers' in layer {layer} in {int(one.sum())} of "
+                             f"{len(one)} {runs}")  # fmt: skip
+    return listing(parts) if parts else "apart from random routers' in no layer of any run"
 
 
 def rule_sentence(counts: pd.DataFrame, nulls: pd.DataFrame, stage: str) -> str:
@@ -177,7 +211,9 @@ def rule_sentence(counts: pd.DataFrame, nulls: pd.DataFrame, stage: str) -> str:
     return (
         f"{name(stage)}: {count(over)} of {count(tested)} cases (a token in a layer of a run) "
         f"exceed 80%, and {count(found)} differ from their expert's load with false discoveries "
-        f"held to 5%. Random routers in their place make {count(round(random))} exceed 80%.{trap}"
+        f"held to 5%. Random routers in their place make {count(round(random))} exceed 80% on "
+        f"average; one that sends over 80% of all decisions to one expert makes nearly every token "
+        f"exceed it.{trap}"
     )
 
 
@@ -198,7 +234,22 @@ def causal_sentence(causal: pd.DataFrame, stage: str) -> str:
         f"{name(stage)}: with every token sent to the other expert the loss changes by "
         f"{nats(last['loss_change_nats'].mean())} nats (mean over runs); the interval lies above "
         f"zero in {costly} of {len(last)} {'run' if len(last) == 1 else 'runs'}. By layer: "
-        f"{listing(by_layer)}."
+        f"{listing(by_layer)}.{_caution(stage)}"
+    )
+
+
+def _caution(stage: str) -> str:
+    """What the figures hold beside the choice of the expert."""
+    others = (
+        " All tokens are sent elsewhere at once: below the last layer a token's figure, and that "
+        "of its class, also holds what was done to the tokens before it."
+    )
+    if stage != GATED:
+        return others
+    return (
+        " Here a token that is sent elsewhere is also multiplied by the other expert's smaller "
+        "probability, which weakens the layer's output whatever the expert does: the figure is not "
+        f"like for like with the ungated stage's.{others}"
     )
 
 
@@ -214,10 +265,9 @@ def headline(nulls: pd.DataFrame, origin: pd.DataFrame) -> str:
         if not untouched["gradient_reaches"].any()
         else "whose router is trained"
     )
-    remains = percent(mine["null_mean"].mean() / mine["value"].mean())
     return (
-        f"In {name(stage)}, {subject}, {remains} of "
-        "the specialisation of experts remains under a random hyperplane."
+        f"In {name(stage)}, {subject}, a random hyperplane in its place shows how much is left: "
+        f"{_remaining(mine)} ({_by_layer(mine)})."
     )
 
 

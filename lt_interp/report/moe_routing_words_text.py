@@ -34,18 +34,42 @@ def article_sentence(agreement: pd.DataFrame) -> str:
     mine = agreement[agreement["numbering"] == ALIGNED]
     if mine.empty:
         return "No word of the article is a token here."
+    left_out = mine["fitted"].any() and not mine["fitted"].all()
+    mine = mine[~mine["fitted"]] if left_out else mine
     over, words = int(mine["n_over_80"].sum()), int(mine["n_words"].sum())
     gain = mine["mean_share"] - mine["mean_load"]
     if (gain <= 0).all():
-        verdict = "less than its load in every run: the article's list is not found again"
+        verdict = "no more than its load in any run: the article's list is not found again"
     elif (gain > 0).all():
         verdict = "more than its load in every run"
     else:
         verdict = f"more than its load in {int((gain > 0).sum())} of {len(mine)} runs"
+    about = (
+        "The run whose experts were numbered by these very words is left out."
+        if left_out
+        else "The experts were numbered by these very words, which favours the article."
+    )
     return (
         f"Of the article's words, all over 80% there, {over} of {words} (over all runs) go over "
         f"80% to the same expert here. Their mean share is {span(mine['mean_share'])} where that "
-        f"expert's load is {span(mine['mean_load'])}, {verdict}."
+        f"expert's load is {span(mine['mean_load'])}, {verdict}. {about} No "
+        "interval is at hand for these differences, so the side on which they lie is no finding."
+    )
+
+
+def numbering_sentence(pairs: pd.DataFrame) -> str:
+    """Are the common numbers of the experts more than a guess?"""
+    if pairs.empty:
+        return ""
+    mine = pairs[pairs["checkpoint"] == pairs["checkpoint"].iloc[0]]
+    found = int((mine["q"] <= SIGNIFICANT).sum())
+    unmatched = int(mine["p"].isna().sum())
+    none = f"; {unmatched} could not be matched and keep the first run's" if unmatched else ""
+    return (
+        "Experts are numbered as those of the first run that they resemble most. Of "
+        f"{len(mine)} layers of other runs {found} resemble it more than chance allows, false "
+        f"discoveries held to 5%{none}: of the others that is not shown, and their numbers "
+        'may be as good as guessed (p and q under "Runs beside each other").'
     )
 
 
@@ -54,13 +78,18 @@ def seeds_sentence(agreement: pd.DataFrame, stage: str) -> str:
     mine = agreement[(agreement["stage"] == stage) & (agreement["other_stage"] == stage)]
     if mine.empty:
         return f"{name(stage)}: there is one run only, so nothing can be said of seeds."
+    mine = mine[mine["correlation"].notna()]
+    if mine.empty:
+        return f"{name(stage)}: the experts of its runs cannot be matched."
     found = mine["q"] <= SIGNIFICANT
     if not found.any():
-        verdict = "another seed is another division of labour"
+        verdict = "that runs share their division of labour is not shown"
     elif found.all():
         verdict = "runs share a part of their division of labour"
     else:
-        verdict = "some layers share a part of their division of labour, others none"
+        verdict = (
+            "some layers share a part of their division of labour; of the others it is not shown"
+        )
     return (
         f"{name(stage)}: once experts are matched, the shares of tokens in two runs correlate by "
         f"{mine['correlation'].mean():.2f} on average ({mine['correlation'].min():.2f} to "

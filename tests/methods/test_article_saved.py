@@ -17,7 +17,7 @@ from lt_interp.methods.article.predictions import PREDICTIONS
 from lt_interp.methods.article.saved import NO_FOLDER, READ, NotMeasured, Saved, open_saved
 from lt_interp.methods.article.stability import STABILITY
 from lt_interp.methods.article.summaries import NAMES_AFTER, RESPONSES, SETTINGS
-from lt_interp.methods.article.tables import PARAMETERS, evolution_table
+from lt_interp.methods.article.tables import PARAMETERS, SEEDS, evolution_table
 from lt_interp.methods.article.verdict import FAILS, HOLDS, UNTESTABLE
 from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints, one_a_stage, provenance
 from lt_interp.methods.result import RESULT, Result, make_table
@@ -93,7 +93,7 @@ def evidence(saved: Saved) -> Evidence:
     columns = {
         "class_gains": CLASS_GAINS, "response": RESPONSES, "after_named": NAMES_AFTER,
         "ngram_predictions": {"stage": str, **PREDICTIONS}, "parameters": PARAMETERS,
-        "stability": STABILITY, "settings": SETTINGS,
+        "stability": STABILITY, "settings": SETTINGS, "seeds": SEEDS,
     }  # fmt: skip
     tables = {name: make_table(types, []) for name, types in columns.items()}
     return Evidence(tables=tables, saved=saved, classes=())
@@ -143,7 +143,7 @@ def test_a_claim_turns_with_the_saved_number(
 
 def test_words_of_other_analyses_are_still_theirs() -> None:
     """The claims look rows up by these; renamed there, they would silently not be testable."""
-    from lt_interp.methods.article import claims_attention, claims_experts
+    from lt_interp.methods.article import claims_attention, claims_experts, feelings
     from lt_interp.methods.attention import claims as attention
     from lt_interp.methods.moe_routing import decisions, matched_words, other_routers, summaries
 
@@ -155,5 +155,5 @@ def test_words_of_other_analyses_are_still_theirs() -> None:
     assert claims_experts.POOLED == decisions.POOLED
     assert claims_experts.SHUFFLED == other_routers.SHUFFLED
     assert claims_experts.RANDOM == other_routers.RANDOM
-    assert claims_experts.BY_FREQUENCY == matched_words.FREQUENCY
-    assert claims_experts.BY_CLASS == matched_words.CLASS_TOO
+    assert feelings.BY_FREQUENCY == matched_words.FREQUENCY
+    assert feelings.BY_CLASS == matched_words.CLASS_TOO

@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lt_interp.methods.article.claims_experts import claimed, emergence, generalist
-from lt_interp.methods.article.claims_ngrams import explosion
+from lt_interp.methods.article.claim_kinds import published_gain
+from lt_interp.methods.article.claims_attention import names_learned
+from lt_interp.methods.article.claims_experts import (
+    claimed,
+    emergence,
+    generalist,
+    one_generalist,
+)
+from lt_interp.methods.article.claims_ngrams import barely, explosion
 from lt_interp.methods.article.claims_parts import heads_apart
 from lt_interp.methods.article.claims_prompt import first_response
 from lt_interp.methods.article.claims_story import difference_p, division, layer_shares
 from lt_interp.methods.article.claims_whole import most
+from lt_interp.methods.article.feelings import cares
 from lt_interp.methods.article.verdict import (
     FAILS,
     HOLDS,
@@ -80,13 +88,60 @@ def test_rules_of_single_claims() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_shuffled", "p_random", "expected"),
-    [(0.005, 0.01, HOLDS), (0.005, 0.6, IN_PART), (0.4, 0.6, FAILS), (0.4, 0.01, FAILS)],
+    ("q_shuffled", "q_random", "reached", "expected"),
+    [
+        ((0.01, 0.01), (0.01, 0.02), True, HOLDS),
+        ((0.01, 0.01), (0.01, 0.02), False, IN_PART),  # no gradient descent at the router
+        ((0.01, 0.01), (0.01, 0.60), True, IN_PART),  # one router is like a random one
+        ((0.01, 0.40), (0.01, 0.01), True, IN_PART),
+        ((0.40, 0.40), (0.60, 0.01), True, FAILS),
+    ],
 )
 def test_what_any_random_router_shows_is_not_learned(
-    p_shuffled: float, p_random: float, expected: str
+    q_shuffled: tuple[float, ...], q_random: tuple[float, ...], reached: bool, expected: str
 ) -> None:
-    assert emergence(p_shuffled, p_random) == expected
+    found = emergence(np.array(q_shuffled), np.array(q_random), reached=reached)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("q", "q_random", "to_expert_1", "expected"),
+    [
+        ((0.01, 0.01), (0.01, 0.02), (0.3, 0.2), HOLDS),
+        ((0.01, 0.01), (0.01, 0.02), (0.3, -0.2), IN_PART),  # another expert in another run
+        ((0.01, 0.01), (0.01, 0.09), (0.3, 0.2), IN_PART),  # a random router parts them as far
+        ((0.01, 0.09), (0.01, 0.02), (0.3, 0.2), IN_PART),
+        ((0.09, 0.09), (0.01, 0.02), (0.3, 0.2), FAILS),
+    ],
+)
+def test_an_expert_cares_beyond_random_routers_and_in_all_runs(
+    q: tuple[float, ...], q_random: tuple[float, ...], to_expert_1: tuple[float, ...], expected: str
+) -> None:
+    cases = pd.DataFrame({"q": q, "q_random": q_random, "to_expert_1": to_expert_1})
+    assert cares(cases) == expected
+
+
+def test_generalist_in_every_run() -> None:
+    assert one_generalist([(5, 50), (2, 80)]) == HOLDS
+    assert one_generalist([(5, 50), (80, 2)]) == IN_PART  # the other expert in the other run
+    assert one_generalist([(80, 2), (30, 29)]) == FAILS
+
+
+def test_names_are_learned_only_above_the_bigram() -> None:
+    assert names_learned(0.6, 0.4) == HOLDS
+    assert names_learned(0.8, 0.7) == IN_PART
+    assert names_learned(0.8, 0.9) == FAILS  # worse than the bigram
+    assert names_learned(0.4, 0.1) == FAILS
+
+
+def test_barely() -> None:
+    assert barely(0.019) == barely(-0.019) == HOLDS
+    assert barely(0.021) == barely(-0.3) == FAILS
+
+
+def test_bigram_beside_the_n_grams_is_the_published_one() -> None:
+    assert published_gain("03b_trigram") == pytest.approx(np.log(37.4 / 23.8))
+    assert published_gain("04_attention") == pytest.approx(np.log(35.8 / 25.0))
 
 
 @pytest.mark.parametrize(
@@ -118,19 +173,23 @@ def test_heads_that_differ_and_heads_that_do_not() -> None:
 
 
 def test_story_and_structure_divided_between_two_experts() -> None:
-    classes = ("noun", "function word", "other")
-    rows = pd.DataFrame({"token_id": [0, 0, 1, 2], "expert": [1, 0, 0, 1],
-                         "share": [0.9, 0.6, 0.8, 0.7]})  # fmt: skip
+    classes = ("noun", "function word", "other", "pronoun")
+    rows = pd.DataFrame({
+        "token": [" dog", " dog", " of", "?", " she", " But"], "token_id": [0, 0, 1, 2, 3, 1],
+        "expert": [1, 0, 0, 1, 1, 1], "share": [0.9, 0.6, 0.8, 0.7, 0.9, 0.9],
+    })  # fmt: skip
     story, structure = layer_shares(rows, classes)
     assert story.tolist() == [0.9, 0.4]
-    assert structure == pytest.approx([0.2])
-    assert division(0.8, 0.3, 0.001) == division(0.3, 0.8, 0.001) == HOLDS
-    assert division(0.8, 0.6, 0.001) == IN_PART
-    assert division(0.8, 0.3, 0.2) == FAILS
+    assert structure == pytest.approx([0.2])  # neither the pronoun nor what opens a sentence
+    assert division(0.8, 0.3, 0.001, 0.5) == division(0.3, 0.8, 0.001, 0.5) == HOLDS
+    assert division(0.8, 0.6, 0.001, 0.7) == HOLDS  # on either side of the load
+    assert division(0.8, 0.3, 0.001, 0.9) == IN_PART
+    assert division(0.8, 0.3, 0.2, 0.5) == FAILS
 
 
 def test_permutation_finds_a_shift_and_nothing_in_equal_words() -> None:
     rng = np.random.default_rng(0)
     same, other = rng.uniform(0, 1, 40), rng.uniform(0, 1, 40)
-    assert difference_p(same + 0.5, other) < 0.01
-    assert difference_p(same, np.sort(same)) == pytest.approx(1, abs=0.02)
+    assert difference_p(same + 0.5, other, seed=0) < 0.01
+    assert difference_p(same, np.sort(same), seed=0) == pytest.approx(1, abs=0.02)
+    assert difference_p(same, other, seed=3) == difference_p(same, other, seed=3)

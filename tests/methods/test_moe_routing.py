@@ -132,6 +132,9 @@ def test_repetition_is_counted_within_layers(decisions: Decisions) -> None:
         load = np.bincount(decisions.expert[layer]) / len(decisions.token)
         assert_allclose(found[str(layer)]["chance_sum_p_squared"], np.square(load).sum())
     assert_allclose(found["pooled"]["repeated_share"], np.mean(same))
+    for column in ("chance_sum_p_squared", "expected_from_tokens"):  # not those of pooled loads
+        mean = np.mean([found[str(layer)][column] for layer in range(2)])
+        assert_allclose(found["pooled"][column], mean)
 
 
 def test_pooling_adds_up_layers_and_numbers_may_be_exchanged(decisions: Decisions) -> None:

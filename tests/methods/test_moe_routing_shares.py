@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_1samp
 
 from lt_interp.methods.moe_routing.by_token import (
     discoveries,
@@ -29,6 +29,7 @@ from lt_interp.methods.moe_routing.information import (
 from lt_interp.methods.moe_routing.load import load_rows
 from lt_interp.methods.moe_routing.routed import Routed
 from lt_interp.methods.moe_routing.shuffles import position_bins, shuffled_counts
+from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
 from lt_interp.methods.moe_routing.summaries import (
     N_DISCOVERIES,
@@ -142,6 +143,33 @@ def test_false_discoveries_stay_at_their_rate(kind: str) -> None:
     for quantity in [POSITION] if kind == "token in story" else found.index:
         test = binomtest(int(found[quantity]), 200, 0.05, alternative="greater")
         assert test.pvalue > 0.001, found
+
+
+def test_intervals_of_information_are_those_of_a_jackknife_of_a_mean() -> None:
+    # For a mean over groups of one size the jackknife gives Student's interval exactly.
+    values = np.random.default_rng(0).normal(size=20)
+    left_out = (values.sum() - values) / 19
+    low, high = ends(float(values.mean()), left_out)
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert_allclose([low, high], [expected.low, expected.high])
+    assert ends(1.0, np.ones(1)) == (None, None)
+
+
+def test_groups_of_stories_are_left_out_whole() -> None:
+    story, expert = np.array([3, 3, 5, 9]), np.array([0, 1, 1, 0])
+    counts = left_out_counts(story, np.array([0, 0, 1, 1]), expert, n_labels=2, n_experts=2)
+    assert_allclose(counts[0], [[0, 0], [1, 1]])
+    assert_allclose(counts[1], [[1, 1], [1, 0]])
+    assert len(counts) == 3
+
+
+def test_intervals_lie_about_what_was_corrected() -> None:
+    found = information(planted(3, "previous"), draws=19)
+    tested = found.drop(ENTROPY)
+    middle = (tested["low"] + tested["high"]) / 2
+    assert_allclose(middle, tested["corrected"], atol=1e-12)
+    assert found.loc[PREVIOUS, "low"] > 0
+    assert found.loc[PREVIOUS, "high"] - found.loc[PREVIOUS, "low"] < 0.2
 
 
 def test_wilson_is_scipys() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import binomtest
 
+from lt_interp.methods.moe_routing.across_models import agreement
 from lt_interp.methods.moe_routing.alignment import align
 from lt_interp.methods.moe_routing.article_words import article_counts, labelings, labels_text
+from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.feelings import feeling_words
 from lt_interp.methods.moe_routing.matched_words import (
     differences,
     frequency_blocks,
     permutation_test,
 )
+from lt_interp.methods.moe_routing.nulls import with_q
 
 
 def test_a_planted_exchange_of_labels_is_undone() -> None:
@@ -143,3 +147,41 @@ def test_the_articles_counts_are_its_notebooks_and_its_printed_table() -> None:
 def test_numberings_are_all_there_are() -> None:
     assert [labels_text(one) for one in labelings(2, 2)] == ["01/01", "01/10", "10/01", "10/10"]
     assert labelings(3, 2) == []
+
+
+def test_a_layer_that_cannot_be_matched_says_so() -> None:
+    share = {"a": [0.1, 0.5, 0.9, 0.3], "b": [0.5] * 4, "c": [0.9, 0.5, 0.1, 0.7]}
+    shares = pd.DataFrame([
+        {"checkpoint": name, "stage": "10_moe", "layer": "0", "token_id": token, "expert": expert,
+         "share": one if expert else 1 - one}
+        for name, of_tokens in share.items()
+        for token, one in enumerate(of_tokens)
+        for expert in range(2)
+    ])  # fmt: skip
+    found = agreement(shares, seed=0).set_index(["checkpoint", "other"])
+    unmatched = found.loc[("a", "b")]
+    assert unmatched["labels"] == "01"
+    assert pd.isna(unmatched["p"])
+    assert pd.isna(unmatched["q"])
+    assert "every token alike" in unmatched["reason"]
+    assert found.loc[("a", "c"), "labels"] == "10"
+    assert found.loc[("a", "c"), "q"] == found.loc[("a", "c"), "p"]  # the only one that was tested
+
+
+def test_experts_get_their_common_numbers() -> None:
+    table = pd.DataFrame({"checkpoint": ["a", "a", "a", "b"], "layer": ["0", "1", "pooled", "0"],
+                          "expert": [1, 1, 1, 0]})  # fmt: skip
+    found = with_common_experts(table, {"a": "01/10"})["common_expert"]
+    assert found.tolist()[:2] == [1, 0]
+    assert found.isna().tolist() == [False, False, True, True]
+
+
+def test_false_discoveries_of_routers_are_held_down_by_family() -> None:
+    table = pd.DataFrame({
+        "null": ["random router"] * 3 + ["shuffled in the corpus"], "stage": "10_moe",
+        "statistic": "x",
+        "layer": ["0", "1", "pooled", "0"], "p_two_sided": [0.01, 0.04, 0.03, 0.001],
+    })  # fmt: skip
+    q = with_q(table)["q"]
+    assert q.tolist()[:3] == [0.02, 0.04, 0.03]
+    assert pd.isna(q[3])

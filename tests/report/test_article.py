@@ -69,6 +69,7 @@ def response(*values: float) -> pd.DataFrame:
 
 def experts(share: float) -> pd.DataFrame:
     row = {"stage": "10_moe", "word": "sorry", "article_share": 1.0, "share": share,
+           "checkpoint": "10_moe-seed1",
            "low": share - 0.1, "high": min(share + 0.1, 1.0), "load": 0.5, "n_decisions": 50,
            "n_stories": 9, "reason": None}  # fmt: skip
     unknown = {"share": None, "low": None, "high": None, "load": None, "n_decisions": None,

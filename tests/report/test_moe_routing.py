@@ -74,6 +74,17 @@ def test_the_headline_names_the_stage_and_what_remains(measured: Result) -> None
     assert "random hyperplane" in said
 
 
+def test_the_headline_says_what_the_page_says() -> None:
+    origin = pd.DataFrame({"stage": ["10_moe"], "gradient_reaches": [False]})
+    said = text.headline(nulls((0.3, 0.4, 0.2, 0.7)), origin)
+    assert "all of the specialisation remains" in said
+    assert "133" not in said
+    nothing = nulls((0.0, 0.4, 0.2, 0.7))
+    for sentence in (text.headline(nothing, origin), text.remains_sentence(nothing, "10_moe")):
+        assert "there is no specialisation that could remain" in sentence
+        assert "nan" not in sentence
+
+
 def test_a_result_without_experts_is_a_page_that_says_so(measured: Result, tmp_path: Path) -> None:
     empty = {name: table.iloc[:0] for name, table in measured.tables.items()}
     applies = measured.tables["applies"]
@@ -91,7 +102,9 @@ def nulls(*cases: tuple[float, float, float, float], null: str = text.RANDOM) ->
     """Value, mean and middle 95% of random routers, a layer each."""
     return pd.DataFrame([
         {"stage": "10_moe", "layer": str(layer), "statistic": statistic, "null": null,
-         "value": value, "null_mean": mean, "null_low": low, "null_high": high}
+         "value": value, "null_mean": mean, "null_low": low, "null_high": high,
+         "q": 0.5 if low <= value <= high else 0.01, "difference_low": value - mean - 0.03,
+         "difference_high": value - mean + 0.03}
         for layer, (value, mean, low, high) in enumerate(cases)
         for statistic in (text.TOKEN_SHARE, text.AGREEMENT, text.KAPPA)
     ])  # fmt: skip
@@ -108,6 +121,9 @@ def test_what_remains_turns_with_the_numbers() -> None:
     below = text.remains_sentence(nulls((0.1, 0.3, 0.2, 0.4)), "10_moe")
     assert "all of the specialisation remains" in below
     assert "1 of 1 cases lie below" in below
+    apart = text.remains_sentence(nulls((0.25, 0.43, 0.1, 0.6), (0.76, 0.38, 0.3, 0.5)), "10_moe")
+    assert "the layers disagree: less than all remains in layer 1, all of it and more" in apart
+    assert "25.0% against 43.0% in layer 0 and 76.0% against 38.0% in layer 1" in apart
 
 
 def test_more_than_the_embeddings_is_said_only_where_it_is() -> None:
@@ -119,6 +135,8 @@ def test_more_than_the_embeddings_is_said_only_where_it_is() -> None:
     assert ": No." in said((0.5, 0.8), (0.4, 0.9))
     assert ": Yes." in said((0.9, 0.8), (0.95, 0.9))
     assert "In 1 of 2 cases" in said((0.9, 0.8), (0.4, 0.9))
+    assert ": Not shown." in said((0.82, 0.8), (0.4, 0.9))
+    assert "above zero in 0 of 2 and below in 1" in said((0.82, 0.8), (0.4, 0.9))
 
 
 def test_feelings_turn_with_their_tests() -> None:
@@ -156,15 +174,19 @@ def test_origin_turns_with_what_was_found() -> None:
 
 
 def test_article_and_labels_and_seeds_turn() -> None:
-    def article(share: list[float]) -> str:
+    def article(share: list[float], fitted: bool = False) -> str:
         return words_text.article_sentence(pd.DataFrame({
             "numbering": words_text.ALIGNED, "n_over_80": 3, "n_words": 50, "mean_share": share,
-            "mean_load": 0.5,
+            "mean_load": 0.5, "fitted": [fitted, *[False] * (len(share) - 1)],
         }))  # fmt: skip
 
     assert "not found again" in article([0.4, 0.5])
     assert "more than its load in every run" in article([0.6, 0.7])
     assert "in 1 of 2 runs" in article([0.4, 0.7])
+    assert "3 of 50" in article([0.7, 0.4], fitted=True)
+    assert "is left out" in article([0.7, 0.4], fitted=True)
+    assert "not found again" in article([0.7, 0.4], fitted=True)
+    assert "which favours the article" in article([0.7], fitted=True)
     labels = pd.DataFrame({"checkpoint": ["a", "a", "b", "b"], "n_over_80": [100, 40, 7, 7]})
     assert "most in <code>a</code>: from 100 to 40" in words_text.labels_sentence(labels)
     assert "the same however" in words_text.labels_sentence(labels[labels["checkpoint"] == "b"])
@@ -175,7 +197,7 @@ def test_article_and_labels_and_seeds_turn() -> None:
             "q": q,
         }), "10_moe")  # fmt: skip
 
-    assert "another division of labour" in seeds([0.5, 0.6])
+    assert "share their division of labour is not shown" in seeds([0.5, 0.6])
     assert "runs share a part" in seeds([0.01, 0.02])
     assert "some layers share" in seeds([0.01, 0.6])
 
@@ -193,12 +215,12 @@ def test_the_rule_is_said_to_fail_where_one_expert_has_the_load() -> None:
         return text.rule_sentence(counts, pd.DataFrame(rows), "10_moe")
 
     assert "40 of 50 cases" in said(0.0)
-    assert "make 21 exceed 80%." in said(0.0)
+    assert "make 21 exceed 80% on average" in said(0.0)
     assert "Shuffled" not in said(0.0)
     assert "Shuffled at random over the corpus, 33 still do" in said(32.8)
 
 
-def test_gated_differs_only_where_it_lies_outside_more_often() -> None:
+def test_gated_differs_only_where_its_test_says_so() -> None:
     def said(gated: float) -> str:
         both = [
             nulls((0.5, 0.4, 0.3, 0.6)),
@@ -208,8 +230,32 @@ def test_gated_differs_only_where_it_lies_outside_more_often() -> None:
                                "value": [0.4, 3.0]})  # fmt: skip
         return text.gated_sentence(pd.concat(both), margin)
 
-    assert said(0.9).startswith("Yes: in 1 of 1 cases")
-    assert said(0.1).startswith("Yes: in 1 of 1 cases")
-    assert said(0.5).startswith("Not by this measure: in 0 of 1 cases")
+    assert said(0.9).startswith("Yes: ")
+    assert "lies above random routers' in layer 0 in 1 of 1 run; " in said(0.9)
+    assert said(0.1).startswith("Yes: ")
+    assert "lies below random routers' in layer 0 in 1 of 1 run; " in said(0.1)
+    assert said(0.5).startswith("Not shown: ")
+    assert "of the ungated one's, apart from random routers' in no layer" in said(0.5)
     alone = text.gated_sentence(nulls((0.5, 0.4, 0.3, 0.6)), pd.DataFrame())
     assert "Only one of the two stages" in alone
+
+
+def test_common_numbers_are_said_to_be_guesses_where_nothing_was_matched() -> None:
+    pairs = pd.DataFrame({"checkpoint": ["a", "a", "b"], "p": [0.001, None, 0.001],
+                          "q": [0.01, None, 0.01]})  # fmt: skip
+    said = words_text.numbering_sentence(pairs)
+    assert "Of 2 layers of other runs 1 resemble" in said
+    assert "1 could not be matched" in said
+    assert "could not" not in words_text.numbering_sentence(pairs[pairs["p"].notna()])
+
+
+def test_a_gated_figure_is_not_set_beside_an_ungated_one() -> None:
+    def said(stage: str) -> str:
+        return text.causal_sentence(pd.DataFrame({
+            "stage": stage, "layer": ["0"], "token_class": "all", "low": 0.1,
+            "intervention": "sent to the other expert", "loss_change_nats": 0.4,
+        }), stage)  # fmt: skip
+
+    assert "not like for like" in said("10_moe_gated")
+    assert "like for like" not in said("10_moe")
+    assert "what was done to the tokens before it" in said("10_moe")

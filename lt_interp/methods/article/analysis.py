@@ -84,7 +84,7 @@ def article(
         "experts": experts_table(saved),
         "seeds": seed_spread(saved),
     }
-    evidence = Evidence(tables=tables, saved=saved, classes=measure.classes)
+    evidence = Evidence(tables=tables, saved=saved, classes=measure.classes, seed=seed)
     return study.result(
         {"claims": claims_table(evidence), **tables, "applies": found["applies"]},
         notes=_notes(measure, saved),

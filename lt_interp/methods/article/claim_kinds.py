@@ -9,8 +9,12 @@ import pandas as pd
 from lt_interp.article import article_stage
 from lt_interp.methods.article.evidence import Claim, Evidence
 from lt_interp.methods.article.saved import numbers, one_row
-from lt_interp.methods.article.verdict import FAILS, GAIN_RULE, HOLDS, Finding, gain
+from lt_interp.methods.article.verdict import FAILS, GAIN_RULE, HOLDS, IN_PART, Finding, gain
 from lt_interp.stages import STAGES
+
+# The perplexity of the stage before, where the article trained it once more beside this one: the
+# bigram beside the n-grams, for as many steps as they (note on the stages in article.json).
+PUBLISHED_BESIDE = {"03b_trigram": 37.4}
 
 
 def gain_claim(name: str, quote: str, stage: str) -> Claim:
@@ -29,6 +33,9 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
     """The gain over the stage it grew from, beside the article's."""
     row = evidence.gain(stage)
     published = published_gain(stage)
+    verdict = gain(row["difference_nats"], row["high"], published=published)
+    spread = seed_spread(evidence, stage)
+    small = spread is not None and -row["difference_nats"] < spread
     return Finding(
         value=row["difference_nats"],
         low=row["low"],
@@ -36,17 +43,36 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
         unit="nats a token",
         n=int(row["n_stories"]),
         n_of="stories",
-        verdict=gain(row["difference_nats"], row["high"], published=published),
+        verdict=IN_PART if small and verdict == HOLDS else verdict,
         reason=f"perplexity changes by the factor {math.exp(row['difference_nats']):.3f} here, by "
-        f"{math.exp(-published):.3f} in the article",
+        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}",
     )
+
+
+def seed_spread(evidence: Evidence, stage: str) -> float | None:
+    """How far runs of a stage or of the one it grew from lie apart that differ in their seed only.
+
+    Returns:
+        The wider of both in nats; `None` where either has one run.
+    """
+    table = evidence.tables["seeds"]
+    found = table[table["stage"].isin([stage, STAGES[stage].grows_from])]["spread_nats"]
+    return None if found.empty else float(found.max())
+
+
+def _seeds(spread: float | None, *, small: bool) -> str:
+    """What the seeds say of a gain."""
+    if spread is None:
+        return "one run of each, so another seed may give another gain"
+    side = "so a gain must be wider to be the part's" if small else "less than the gain"
+    return f"runs that differ in their seed only lie {spread:.3f} nats apart, {side}"
 
 
 def published_gain(stage: str) -> float:
     """How far the loss fell in the article, in nats: the logarithm of a ratio of perplexities."""
     previous = STAGES[stage].grows_from or ""
-    before, now = (article_stage(each)["perplexity"] for each in (previous, stage))
-    return math.log(before / now)
+    before = PUBLISHED_BESIDE.get(stage) or article_stage(previous)["perplexity"]
+    return math.log(before / article_stage(stage)["perplexity"])
 
 
 def shuffled_finding(evidence: Evidence, stage: str) -> Finding:
@@ -65,7 +91,7 @@ def shuffled_finding(evidence: Evidence, stage: str) -> Finding:
         n_of="stories",
         verdict=HOLDS if largest <= bound else FAILS,
         reason=f"other orders of the tokens before the last move a logit by {largest:.2g} at "
-        f"most; rounding may move it by {bound:.2g}",
+        f"most; rounding may move it by {bound:.2g}; no interval of a largest value",
     )
 
 

@@ -47,7 +47,8 @@ def _attention(evidence: Evidence, claim: str, quantity: str = SELF_QUANTITY) ->
         value=float(row["value"]), low=known(row["low"]), high=known(row["high"]),
         unit="of the attention", n=int(row["n_stories"]) if on_stories else 1,
         n_of="stories" if on_stories else "prompt", verdict=whole,
-        reason=f"{row['quantity']}; of all its measures, {counted}",
+        reason=f"{row['quantity']}; of all its measures, {counted}"
+        + ("; no interval of one prompt" if pd.isna(row["low"]) else ""),
     )  # fmt: skip
 
 
@@ -69,15 +70,26 @@ def _names_follow(evidence: Evidence) -> Finding:
     """The probability of a name after "named", with and without what the position adds."""
     row = evidence.own("after_named", stage=POSITION)
     before = one_row(evidence.tables["after_named"], stage=BIGRAM)
-    sure = numbers(row, "low")[0] > MOSTLY
-    new = numbers(before, "high")[0] <= MOSTLY
+    low, highest_before = numbers(row, "low")[0], numbers(before, "high")[0]
     return Finding(
         value=row["probability"], low=row["low"], high=row["high"], unit="probability",
         n=int(row["n_stories"]), n_of="stories",
-        verdict=HOLDS if sure and new else IN_PART if sure else FAILS,
+        verdict=names_learned(low, highest_before),
         reason=f"a name is given {row['probability']:.1%}; the bigram, which has neither attention "
-        f"nor position, gives it {before['probability']:.1%}",
+        f"nor position, gives it {before['probability']:.1%}, at most {highest_before:.1%}",
     )  # fmt: skip
+
+
+def names_learned(low: float, before: float) -> str:
+    """Verdict on "could now learn", from intervals of the probability of a name.
+
+    Args:
+        low: Lower end of the stage's.
+        before: Upper end of the bigram's.
+    """
+    if low <= max(MOSTLY, before):
+        return FAILS
+    return HOLDS if before <= MOSTLY else IN_PART
 
 
 CLAIMS = (
@@ -121,8 +133,8 @@ CLAIMS = (
         name="Names after “named”",
         quote="The model could now learn that […] words right after “named” tend to be names",
         measurement=f"probability that {POSITION} gives to names after “named” in the stories",
-        rule="holds if it is above one half and the bigram's is not, in part if the bigram's is "
-        "above one half too, else it does not",
+        rule="holds if it is above one half and the bigram's is not, in part if it is above the "
+        "bigram's (intervals apart) and that is above one half too, else it does not",
         measure=_names_follow,
     ),
     Claim(

@@ -2,98 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from lt_interp.methods.article.claim_kinds import gain_claim
 from lt_interp.methods.article.evidence import Claim, Evidence
 from lt_interp.methods.article.experts import printed_words
-from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
+from lt_interp.methods.article.feelings import LEVEL, MOE, who_cares
+from lt_interp.methods.article.runs import (
+    ANALYSIS,
+    FITTED,
+    at_most_in_part,
+    judging,
+)
+from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, yes
+from lt_interp.methods.significance import false_discovery_q
 
-ANALYSIS, MOE = "moe_routing", "10_moe"
 POOLED = "pooled"
 INFORMATION = "information of the token, share of entropy"
 SHUFFLED, RANDOM = "shuffled in the corpus", "random router"
-LEVEL = 0.05
 MOST_WORDS = 0.8
-BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"
 BARELY, RATHER = 0.25, 0.5
 
 
 def _emerged(evidence: Evidence) -> Finding:
-    """How much the token says about the expert, beside what a random router gives."""
+    """How much the token says about the expert in every run, beside what a random router gives."""
     needed = (
-        "stage", "layer", "null", "statistic", "value", "null_mean", "null_low", "null_high", "p",
-        "n_draws",
+        "stage", "checkpoint", "layer", "null", "statistic", "value", "null_mean", "p", "n_draws",
     )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "nulls", needed)
-    shuffled, random = (
-        one_row(table, stage=MOE, layer=POOLED, statistic=INFORMATION, null=null)
-        for null in (SHUFFLED, RANDOM)
+    table = table[(table["stage"] == MOE) & (table["statistic"] == INFORMATION)]
+    table = table[table["layer"].astype(str) != POOLED].dropna(subset=["p"])
+    shuffled, random = (table[table["null"] == null] for null in (SHUFFLED, RANDOM))
+    if shuffled.empty or random.empty:
+        raise NotMeasured(f"not measured for {MOE}")
+    reached = _reached(evidence)
+    q_shuffled, q_random = (
+        false_discovery_q(rows["p"].to_numpy(float)) for rows in (shuffled, random)
     )
-    p_shuffled, p_random = (numbers(row, "p", "value")[0] for row in (shuffled, random))
     return Finding(
-        value=float(random["value"]), unit="share of the expert's entropy",
-        n=int(random["n_draws"]), n_of="random routers",
-        verdict=emergence(p_shuffled, p_random),
-        reason=f"the token tells {random['value']:.1%} of what there is to know of the expert; "
-        f"with the decisions shuffled {shuffled['null_mean']:.1%} (p {shuffled['p']:.3f}), with "
-        f"untrained random routers on the trained stage {random['null_mean']:.1%}, middle 95% "
-        f"{random['null_low']:.1%} to {random['null_high']:.1%} (p {random['p']:.3f})",
+        value=float(random["value"].mean()), unit="share of the expert's entropy",
+        n=len(random), n_of="routers",
+        verdict=emergence(q_shuffled, q_random, reached=bool(reached.all())),
+        reason=f"more than with shuffled decisions at {_passed(q_shuffled)} routers, more than "
+        f"with untrained random routers, which give {random['null_mean'].mean():.1%} in the mean, "
+        f"at {_passed(q_random)}; a gradient reaches {int(reached.sum())} of {len(reached)} "
+        "routers, and what it does not reach it cannot have taught; no interval: the mean of "
+        f"routers from {random['value'].min():.1%} to {random['value'].max():.1%}",
     )  # fmt: skip
 
 
-def emergence(p_shuffled: float, p_random: float) -> str:
-    """Verdict on specialisation: beyond chance, and beyond what any random router shows."""
-    if p_shuffled >= LEVEL:
+def _passed(q: Float[np.ndarray, " case"]) -> str:
+    return f"{int((q < LEVEL).sum())} of {len(q)}"
+
+
+def emergence(
+    q_shuffled: Float[np.ndarray, " router"],
+    q_random: Float[np.ndarray, " router"],
+    *,
+    reached: bool,
+) -> str:
+    """Verdict on specialisation from gradient descent.
+
+    Args:
+        q_shuffled: Of no more than chance, for every router.
+        q_random: Of no more than any random router shows.
+        reached: Whether a gradient reaches every router.
+    """
+    if not (q_shuffled < LEVEL).any():
         return FAILS
-    return HOLDS if p_random < LEVEL else IN_PART
+    everywhere = (q_shuffled < LEVEL).all() and (q_random < LEVEL).all()
+    return HOLDS if reached and everywhere else IN_PART
+
+
+def _origin(evidence: Evidence) -> pd.DataFrame:
+    needed = ("stage", "gradient_reaches", "gradient_norm", "compared", "as_initialised")
+    table = evidence.saved.table(ANALYSIS, "origin", needed)
+    rows = table[table["stage"] == MOE]
+    if rows.empty:
+        raise NotMeasured(f"not measured for {MOE}")
+    return rows
+
+
+def _reached(evidence: Evidence) -> pd.Series:
+    """Whether a gradient reaches each router of every run."""
+    return _origin(evidence)["gradient_reaches"].astype(bool)
 
 
 def _learned_router(evidence: Evidence) -> Finding:
-    needed = ("stage", "layer", "gradient_reaches", "gradient_norm", "compared", "as_initialised")
-    table = evidence.saved.table(ANALYSIS, "origin", needed)
-    rows = table[table["stage"] == MOE].drop_duplicates("layer")
-    if rows.empty:
-        raise NotMeasured(f"not measured for {MOE}")
-    reached = rows["gradient_reaches"].astype(bool)
+    rows = _origin(evidence)
+    reached = _reached(evidence)
     compared = rows[rows["compared"].astype(bool)]
     same = int(compared["as_initialised"].fillna(value=False).astype(bool).sum())
     return Finding(
         value=float(rows["gradient_norm"].max()), unit="norm of the gradient", n=len(rows),
         n_of="routers", verdict=yes(*reached),
         reason=f"the loss has a gradient at {int(reached.sum())} of {len(rows)} routers; "
-        f"{same} of {len(compared)} are as they were initialised",
+        f"{same} of {len(compared)} are as they were initialised; no interval, as the value is the "
+        "largest norm",
     )  # fmt: skip
-
-
-def _words(evidence: Evidence) -> pd.DataFrame:
-    """The words of the article's printed table in the first seed of the stage."""
-    needed = (
-        "stage", "checkpoint", "word", "article_printed", "n_decisions", "share", "low", "high",
-        "over_80", "load", "labels", "n_stories",
-    )  # fmt: skip
-    table = evidence.saved.table(ANALYSIS, "article_words", needed)
-    table = printed_words(table, MOE)
-    if table.empty:
-        raise NotMeasured("none of the article's words was routed here")
-    return table
 
 
 def _claimed_words(evidence: Evidence) -> Finding:
-    words = _words(evidence)
-    over = int(words["over_80"].astype(bool).sum())
-    more = int((words["low"] > words["load"]).sum())
+    needed = (
+        "stage", "checkpoint", "word", "article_printed", "n_decisions", "share", "low", "high",
+        "over_80", "load",
+    )  # fmt: skip
+    table = evidence.saved.table(ANALYSIS, "article_words", needed)
+    rows, fitted = judging(printed_words(table), MOE)
+    if rows.empty:
+        raise NotMeasured("none of the article's words was routed here")
+    runs = [
+        (int(run["over_80"].astype(bool).sum()), int((run["low"] > run["load"]).sum()), len(run))
+        for _, run in rows.groupby("checkpoint", sort=False)
+    ]
+    verdict = all_of([claimed(*run) for run in runs])
+    shares = [over / n for over, _, n in runs]
+    each = "; ".join(
+        f"{over} of {n} words send more than 80% to that expert, {more} more than the expert's "
+        "share of all decisions (intervals above it)"
+        for over, more, n in runs
+    )
     return Finding(
-        value=over / len(words), unit="share of words", n=len(words), n_of="words",
-        verdict=claimed(over, more, len(words)),
-        reason=f"{over} of {len(words)} of its words send more than 80% to that expert here, "
-        f"{more} more than the expert's share of all decisions (intervals above it)",
+        value=sum(shares) / len(shares), unit="share of words", n=len(rows),
+        n_of="words, counted in each run",
+        verdict=at_most_in_part(verdict) if fitted else verdict,
+        reason=f"run by run: {each}; {_whose(fitted)}; no interval, as the words are all of the "
+        "article's table",
     )  # fmt: skip
 
 
+def _whose(fitted: bool) -> str:
+    """By which runs the article was judged."""
+    return FITTED if fitted else "the run whose numbering was fitted to the article is left out"
+
+
 def claimed(over: int, more: int, n: int) -> str:
-    """Verdict on "one expert had claimed these words".
+    """Verdict on "one expert had claimed these words" in one run.
 
     Args:
         over: Words of which it gets more than 80%.
@@ -105,47 +154,45 @@ def claimed(over: int, more: int, n: int) -> str:
     return IN_PART if 2 * more > n else FAILS
 
 
-def _cares(evidence: Evidence) -> Finding:
-    """Whether feeling words go elsewhere than other words as frequent."""
-    needed = ("stage", "checkpoint", "layer", "matched_by", "difference", "p", "q", "n_words")
-    table = evidence.saved.table(ANALYSIS, "feeling_words", needed)
-    table = table[table["stage"] == MOE]
-    rows = table[table["checkpoint"] == table["checkpoint"].min()] if len(table) else table
-    found = {by: rows[rows["matched_by"] == by] for by in (BY_FREQUENCY, BY_CLASS)}
-    if found[BY_FREQUENCY].empty:
-        raise NotMeasured("too few feeling words were routed here")
-    verdicts = [HOLDS if q < LEVEL else FAILS for q in rows["q"]]
-    widest = rows.loc[rows["difference"].abs().idxmax()]
-    counted = "; ".join(
-        f"matched by {by}, {int((some['q'] < LEVEL).sum())} of {len(some)} layers"
-        for by, some in found.items()
-    )
-    return Finding(
-        value=float(widest["difference"]), unit="difference of shares", n=int(widest["n_words"]),
-        n_of="feeling words", verdict=all_of(verdicts),
-        reason=f"feeling words go elsewhere than others at q below {LEVEL}: {counted}; the widest "
-        f"difference is in layer {widest['layer']}; a router that nobody trained cuts the words in "
-        "two as well, so this alone does not say that it was learned",
-    )  # fmt: skip
-
-
 def _generalist(evidence: Evidence) -> Finding:
-    """How many tokens either expert has above 80%."""
-    labels = _words(evidence)["labels"].iloc[0]
+    """How many tokens either expert has above 80%, run by run."""
     needed = (
-        "stage", "labels", "n_tokens_tested", "n_over_80_expert_0", "n_over_80_expert_1",
+        "stage", "checkpoint", "labels", "n_tokens_tested", "n_over_80_expert_0",
+        "n_over_80_expert_1",
     )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "labelings", needed)
-    row = one_row(table, stage=MOE, labels=labels)
-    zero, one = int(row["n_over_80_expert_0"]), int(row["n_over_80_expert_1"])
-    if not zero + one:
+    words = evidence.saved.table(
+        ANALYSIS, "article_words", ("stage", "checkpoint", "labels", "load", "article_printed")
+    )
+    words = words.dropna(subset=["labels", "article_printed"])  # printed: those of expert 1
+    words = words.drop_duplicates("checkpoint")[["checkpoint", "labels", "load"]]
+    rows, fitted = judging(table.merge(words, on=["checkpoint", "labels"]), MOE)
+    runs = [
+        (int(row["n_over_80_expert_0"]), int(row["n_over_80_expert_1"]))
+        for row in rows.to_dict("records")
+    ]
+    if not runs or not all(zero + one for zero, one in runs):
         raise NotMeasured("no token here exceeds 80%, so neither expert is a specialist")
-    ratio = min(zero, one) / max(zero, one)
+    ratios = [min(run) / max(run) for run in runs]
+    verdict = one_generalist(runs)
+    each = "; ".join(
+        f"{zero} tokens prefer expert 0 above 80% and {one} prefer expert 1, which gets "
+        f"{load:.0%} of all decisions"
+        for (zero, one), load in zip(runs, rows["load"], strict=True)
+    )
     return Finding(
-        value=ratio, unit="ratio of numbers of tokens", n=int(row["n_tokens_tested"]),
-        n_of="tokens tested", verdict=generalist(ratio),
-        reason=f"{zero} tokens prefer expert 0 above 80%, {one} prefer expert 1",
+        value=sum(ratios) / len(ratios),
+        unit="ratio of numbers of tokens", n=int(rows["n_tokens_tested"].iloc[0]),
+        n_of="tokens tested in each run",
+        verdict=at_most_in_part(verdict) if fitted else verdict,
+        reason=f"run by run: {each}; an expert that gets more of all decisions has more such "
+        f"tokens for that alone; {_whose(fitted)}; no interval of a mean of {len(runs)} run(s)",
     )  # fmt: skip
+
+
+def one_generalist(runs: Sequence[tuple[int, int]]) -> str:
+    """Verdict on "expert 0 barely specialised", from each run's tokens of expert 0 and expert 1."""
+    return all_of([generalist(zero / one) if zero < one else FAILS for zero, one in runs])
 
 
 def generalist(ratio: float) -> str:
@@ -159,10 +206,11 @@ CLAIMS = (
         name="Experts specialise",
         quote="the experts had specialized […] purely from gradient descent on a language modeling "
         "objective",
-        measurement=f"how much the token tells about the expert in {MOE}, both layers pooled, "
-        "beside shuffled decisions and random routers",
-        rule="holds if it is more than with shuffled decisions and with routers that no training "
-        "touched (p below 0.05 for both), in part if only more than shuffled, else it does not",
+        measurement=f"how much the token tells about the expert in every run and layer of {MOE}, "
+        "beside shuffled decisions and random routers, and whether a gradient reaches the router",
+        rule="holds if at every router it is more than with shuffled decisions and with routers "
+        "that no training touched (q below 0.05 for both) and a gradient reaches it, in part if "
+        "at some router more than shuffled, else it does not",
         measure=_emerged,
     ),
     Claim(
@@ -176,26 +224,33 @@ CLAIMS = (
         name="Expert 1's words",
         quote="Expert 1 had claimed the emotional and narrative words",
         measurement=f"share of the article's words of which one expert of {MOE} gets over 80%, "
-        "experts numbered alike in all seeds",
-        rule="holds if four in five words do, in part if it gets more than half of them beyond its "
-        "load (intervals above it), else it does not",
+        "experts numbered alike in all runs, in the runs but the first, whose numbering was chosen "
+        "to suit the article",
+        rule="holds if four in five words do in every run, in part if so in some or if it gets "
+        "more than half of them beyond its load (intervals above it), else it does not; in part at "
+        "most where there is the first run only",
         measure=_claimed_words,
     ),
     Claim(
         name="Expert 1 cares",
         quote="Expert 0 is the generalist. Expert 1 is the one that cares.",
-        measurement=f"where feeling words go in {MOE}, against words of the same frequency, and of "
-        "the same class too; a permutation test over words",
-        rule="holds if they go elsewhere in every layer by both matchings (q below 0.05), in part "
-        "if in some, else it does not",
-        measure=_cares,
+        measurement=f"where feeling words go in every run and layer of {MOE}, against words of the "
+        "same frequency, and of the same class too; a permutation test over words, and how many "
+        "random routers part them as far",
+        rule="holds if in all cases they go elsewhere (q below 0.05), farther than with random "
+        "routers (q below 0.05) and to one same expert; in part if they go elsewhere in some, else "
+        "it does not; in part at most from one run",
+        measure=who_cares,
     ),
     Claim(
         name="Expert 0 is the generalist",
         quote="Expert 0 barely specialized at all — only five tokens preferred it above 80%",
-        measurement=f"tokens that prefer the one expert of {MOE} above 80%, beside those that "
-        "prefer the other",
-        rule=f"holds if the ratio is {BARELY} or less, in part up to {RATHER}, else it does not",
+        measurement=f"tokens that prefer expert 0 of {MOE} above 80%, beside those that prefer "
+        "expert 1, in the runs but the first, whose numbering was chosen to suit the article; the "
+        "value is the ratio of the smaller to the larger number",
+        rule=f"holds if in every run expert 0 has the fewer with a ratio of {BARELY} or less, in "
+        f"part if so in some or up to {RATHER}, else it does not; in part at most where there is "
+        "the first run only",
         measure=_generalist,
     ),
 )

@@ -77,7 +77,8 @@ def _heads_differ(evidence: Evidence) -> Finding:
     return Finding(
         value=max(gap.difference for gap in layers.values()), unit="of the attention",
         n=len(layers), n_of="layers", verdict=all_of([gap.verdict for gap in layers.values()]),
-        reason=f"the widest differences: {each}",
+        reason=f"the widest differences: {each}; no interval of the difference, the rule compares "
+        "those of the heads",
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def _same_everything(evidence: Evidence) -> Finding:
         verdict=HOLDS if len(kinds) == 1 else FAILS,
         reason=f"the stages here were trained in {len(kinds)} way(s): recipe, stories and tokens "
         "seen; the article's notebooks make exceptions: "
-        f"{article()['training']['exceptions']}",
+        f"{article()['training']['exceptions']}; no interval of a count",
     )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def _size(evidence: Evidence) -> Finding:
     return Finding(
         value=float(n), unit="parameters", n=1, n_of="stage",
         verdict=yes(round(n, -4) == MILLION),
-        reason=f"{COMPLETE} has {n:,} parameters",
+        reason=f"{COMPLETE} has {n:,} parameters; no interval of a count",
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def _tokens_routed(_: Evidence) -> Finding:
         value=routing["decisions"] / tokens, unit="decisions a token", n=tokens, n_of="tokens",
         verdict=yes(routing["decisions"] <= tokens),
         reason=f"{routing['rows']} rows hold {tokens:,} tokens; {routing['decisions']:,} counts "
-        "each token once in either layer",
+        "each token once in either layer; no interval of a count",
     )  # fmt: skip
 
 

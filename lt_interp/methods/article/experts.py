@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.article import article
+from lt_interp.methods.article.runs import judging
 from lt_interp.methods.article.saved import NotMeasured, Saved
 from lt_interp.methods.result import make_table
 
@@ -15,6 +16,7 @@ EXPERTS = {
     "stage": str,
     "word": str,
     "article_share": float,
+    "checkpoint": str,
     "share": float,
     "low": float,
     "high": float,
@@ -23,13 +25,14 @@ EXPERTS = {
     "n_stories": int,
     "reason": str,
 }
-_OURS = ("share", "low", "high", "load", "n_decisions", "n_stories")
+_OURS = ("checkpoint", "share", "low", "high", "load", "n_decisions", "n_stories")
 
 
 def experts_table(saved: Saved) -> pd.DataFrame:
-    """Each printed word, in the order of the article, for the first seed of each stage.
+    """Each printed word, in the order of the article, for one run of each stage.
 
-    The experts are numbered as in the page on routing: alike in all models.
+    The experts are numbered as in the page on routing: alike in all models. The run whose numbering
+    was chosen to suit the article stands here only where a stage has no other.
     """
     printed = article()["routing"]["article_table"]
     rows = []
@@ -41,26 +44,26 @@ def experts_table(saved: Saved) -> pd.DataFrame:
     return make_table(EXPERTS, rows)
 
 
-def printed_words(table: pd.DataFrame, stage: str) -> pd.DataFrame:
-    """The rows of `article_words` that the article prints, in the first seed of a stage.
+def printed_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `article_words` that the article prints, as far as they were routed.
 
     A word that is also a token of its own at the beginning of a line stands here with its space,
     which is the commoner of the two.
     """
     within = table["word"].astype(str).str.startswith(" ") & table["article_printed"].notna()
-    table = table[(table["stage"] == stage) & within]
-    return table[table["checkpoint"] == table["checkpoint"].min()].dropna(subset=["share"])
+    return table[within].dropna(subset=["share"])
 
 
 def _words(saved: Saved, stage: str) -> tuple[dict[str, dict[str, Any]], str]:
     """Our figures by word, and why a word may lack them."""
     try:
-        needed = ("stage", "checkpoint", "word", "article_printed", *_OURS)
+        needed = ("stage", "word", "article_printed", *_OURS)
         table = saved.table("moe_routing", "article_words", needed)
     except NotMeasured as reason:
         return {}, str(reason)
-    table = printed_words(table, stage)
+    rows, _ = judging(printed_words(table), stage)
+    rows = rows[rows["checkpoint"] == rows["checkpoint"].iloc[0]] if len(rows) else rows
     found = {
-        row["word"].strip(): {key: row[key] for key in _OURS} for row in table.to_dict("records")
+        row["word"].strip(): {key: row[key] for key in _OURS} for row in rows.to_dict("records")
     }
     return found, "not measured: is no token here, or does not occur"

@@ -43,7 +43,7 @@ class Finding:
 GAIN_RULE = (
     "holds if the loss falls with an interval below 0 and by at least half of the article's gain; "
     "in part if it falls with an interval below 0 but by less; does not hold if the interval "
-    "reaches 0"
+    "reaches 0; in part at most if the gain is smaller than runs of one stage lie apart"
 )
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from scipy.stats import false_discovery_control
 
 from lt_interp.methods.moe_routing.alignment import align
 from lt_interp.methods.moe_routing.article_words import article_counts
 from lt_interp.methods.moe_routing.by_token import RULE
 from lt_interp.methods.result import make_table
+from lt_interp.methods.significance import false_discovery_q
 from lt_interp.methods.study import MODEL_COLUMNS
 
 SHARES = {"layer": str, "token_id": int, "expert": int, "share": float}
 AGREEMENT = {
     "checkpoint": str, "stage": str, "other": str, "other_stage": str, "layer": str, "labels": str,
     "correlation": float, "null_mean": float, "null_high": float, "p": float, "q": float,
-    "n_tokens": int,
+    "n_tokens": int, "reason": str,
 }  # fmt: skip
 ARTICLE_WORDS = {
     **MODEL_COLUMNS, "word": str, "article_expert": int, "article_count": int,
@@ -30,9 +30,10 @@ ARTICLE_WORDS = {
 }  # fmt: skip
 ARTICLE_AGREEMENT = {
     **MODEL_COLUMNS, "numbering": str, "labels": str, "mean_share": float, "mean_load": float,
-    "n_over_80": int, "n_words": int,
+    "n_over_80": int, "n_words": int, "fitted": bool,
 }  # fmt: skip
 
+UNMATCHED = "fewer than 3 tokens, or one of the two sends every token alike"
 ALIGNED, BEST = "aligned across models", "best for the article"
 
 
@@ -40,7 +41,8 @@ def agreement(shares: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Every pair of models, layer by layer, at the best matching of their experts.
 
     `labels` are the numbers of the first model for the second one's experts 0, 1, ...; `q` is
-    Benjamini-Hochberg's over all pairs and layers.
+    Benjamini-Hochberg's over all pairs and layers. Where nothing can be matched a `reason` says so,
+    and the labels are those that are stored.
 
     Args:
         shares: Share of each token and expert by model and layer.
@@ -55,18 +57,21 @@ def agreement(shares: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             if not len(both) or a.shape[1] != b.shape[1]:
                 continue
             found = align(a.loc[both].to_numpy(), b.loc[both].to_numpy(), seed=seed)
-            if found is not None:
+            pair = {"checkpoint": first, "stage": stages[first], "other": other,
+                    "other_stage": stages[other], "layer": layer}  # fmt: skip
+            if found is None:
+                labels = "".join(map(str, range(a.shape[1])))
+                rows.append({**pair, "labels": labels, "n_tokens": len(both),
+                             "reason": UNMATCHED})  # fmt: skip
+            else:
                 rows.append({
-                    "checkpoint": first, "stage": stages[first], "other": other,
-                    "other_stage": stages[other], "layer": layer,
-                    "labels": "".join(map(str, found.labels)), "correlation": found.correlation,
+                    **pair, "labels": "".join(map(str, found.labels)),
+                    "correlation": found.correlation,
                     "null_mean": found.null_mean, "null_high": found.null_high, "p": found.p,
                     "n_tokens": found.n_tokens,
                 })  # fmt: skip
-    if rows:
-        for row, q in zip(rows, false_discovery_control([row["p"] for row in rows])):
-            row["q"] = float(q)
-    return make_table(AGREEMENT, rows)
+    table = make_table(AGREEMENT, rows)
+    return table.assign(q=false_discovery_q(table["p"].to_numpy()))
 
 
 def _matrix(shares: pd.DataFrame, checkpoint: str, layer: str) -> pd.DataFrame:
@@ -80,7 +85,8 @@ def common_labels(counts: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, str]:
 
     The first model's experts are numbered so that the article's words go to the article's expert
     as much as they can, which favours the article; all others are matched to the first model by
-    what their experts do.
+    what their experts do. A layer that cannot be matched keeps the numbers of the first model, and
+    one matched no better than chance has numbers that mean nothing: `pairs` tells both.
 
     Args:
         counts: The words of the article under every numbering.
@@ -118,13 +124,15 @@ def _scores(counts: pd.DataFrame) -> pd.DataFrame:
 def article_agreement(counts: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
     """Do the article's words go to one expert here too? With common numbers and at the very best.
 
+    `fitted` marks a numbering that was chosen by these very words, which are then no evidence.
+
     Args:
         counts: The words under every numbering.
         labels: The common numbering of every model.
     """
     rows = []
     runs = counts.groupby(list(MODEL_COLUMNS), sort=False, dropna=False)
-    for (name, stage, train_seed), some in runs:
+    for place, ((name, stage, train_seed), some) in enumerate(runs):
         scores = _scores(some)
         for numbering, chosen in ((ALIGNED, labels[name]), (BEST, scores["mean_share"].idxmax())):
             values = scores.loc[chosen]
@@ -132,7 +140,7 @@ def article_agreement(counts: pd.DataFrame, labels: dict[str, str]) -> pd.DataFr
                 "checkpoint": name, "stage": stage, "train_seed": _number(train_seed),
                 "numbering": numbering, "labels": chosen, "mean_share": float(values["mean_share"]),
                 "mean_load": float(values["mean_load"]), "n_over_80": int(values["n_over_80"]),
-                "n_words": int(values["n_words"]),
+                "n_words": int(values["n_words"]), "fitted": numbering == BEST or place == 0,
             })  # fmt: skip
     return make_table(ARTICLE_AGREEMENT, rows)
 

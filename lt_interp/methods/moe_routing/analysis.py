@@ -22,15 +22,17 @@ from lt_interp.methods.moe_routing.by_token import (
     token_stories,
 )
 from lt_interp.methods.moe_routing.causal import CAUSAL, CAUSAL_ROWS, causal_rows
+from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.decisions import Decisions, collect, rows_needed, special_ids
 from lt_interp.methods.moe_routing.information import (
     INFORMATION,
     INFORMATION_DRAWS,
     information_rows,
 )
-from lt_interp.methods.moe_routing.nulls import NULLS, null_rows
+from lt_interp.methods.moe_routing.nulls import NULLS, null_rows, with_q
 from lt_interp.methods.moe_routing.other_routers import RANDOM, OtherRouters, other_routers
 from lt_interp.methods.moe_routing.routed import Routed, sets
+from lt_interp.methods.moe_routing.story_groups import GROUPS
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.study import MODEL_COLUMNS, Share, Study
 from lt_interp.methods.token_classes import token_classes
@@ -41,6 +43,7 @@ DECISIONS = 250_000
 DRAWS = 200
 GRADIENT_ROWS = 2
 LONG = ("nulls", "causal", "article_words", "feeling_shares")  # tables of a thousand rows
+NUMBERED = ("load", "tokens", "feeling_words", "feeling_shares")  # rows about an expert
 STEPS = 100  # of the progress of one model
 
 COLUMNS = {
@@ -214,6 +217,9 @@ def _compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.Data
          "train_seed": None if pd.isna(row.train_seed) else int(row.train_seed)}
         for row in applies.itertuples()
     ]  # fmt: skip
+    for name in NUMBERED:
+        tables[name] = with_common_experts(tables[name], labels)
+    tables["nulls"] = with_q(tables["nulls"])
     tables["article_words"] = across_models.article_words(models, found["word_counts"], labels)
     tables["article_agreement"] = across_models.article_agreement(found["word_counts"], labels)
     return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
@@ -277,8 +283,10 @@ def _notes(tokens: int, draws: int) -> dict[str, Any]:
         "tokens": f"those with {LEAST} decisions or more in the layer or the pooled set",
         "discoveries": "Benjamini-Hochberg at 5% over all tokens, layers and models; the pooled "
         "sets are a family of their own; each story has one weighted vote in the p value",
-        "information": f"less the mean of {INFORMATION_DRAWS} exchanges of stories",
+        "information": f"less the mean of {INFORMATION_DRAWS} exchanges of stories; 95% intervals "
+        f"by a jackknife that leaves out one of {GROUPS} groups of stories at a time, Student's t",
         "nulls": f"{draws} shuffles and {draws} random routers a layer; p is the share of draws as "
-        "high or higher",
+        "high or higher, p_two_sided twice the smaller tail; q is Benjamini-Hochberg's of the "
+        "latter for random routers, a family for each statistic, pooled sets apart",
         "causal": f"{CAUSAL_ROWS} rows at most, spread evenly over those read",
     }

@@ -3,6 +3,7 @@
 Mutual information in nats between the expert and a label, estimated from counts. The estimate is
 biased upward by about (labels - 1)(experts - 1) / 2n (Miller 1955), more where the decisions of a
 story resemble each other; the mean over exchanged stories is subtracted, which have the same bias.
+The intervals leave out groups of stories; what is subtracted is taken as known in them.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from scipy.special import xlogy
 from lt_interp.methods.moe_routing.decisions import NONE
 from lt_interp.methods.moe_routing.exchange import Exchange
 from lt_interp.methods.moe_routing.routed import Routed
+from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
 
 INFORMATION_DRAWS = 99
 INFORMATION = {
     "layer": str, "quantity": str, "value_nats": float, "share_of_entropy": float,
-    "null_mean": float, "corrected": float, "corrected_share_of_entropy": float, "p": float,
+    "null_mean": float, "corrected": float, "corrected_share_of_entropy": float, "low": float,
+    "high": float, "p": float,
     "n_decisions": int, "n_draws": int,
 }  # fmt: skip
 
@@ -67,7 +70,7 @@ def information_rows(
     What is exchanged: for token and previous token, the stories of a layer; for the previous token
     given the token, the stories of each token by itself, so that what the token tells stays; for
     the position, each row is turned in itself. `p` is the share of draws with as much information
-    or more.
+    or more. `low` and `high` are about the corrected value, for the entropy about the value.
 
     Args:
         routed: A set of decisions.
@@ -86,19 +89,27 @@ def information_rows(
         (PREVIOUS, inside, routed.previous, (routed.layer, routed.story)),
         (POSITION, everything, routed.position, (by_row, by_row)),
     ]
+    entropies = entropy_nats(_left_out(routed, everything, everything * 0).sum(axis=1))
+    low, high = ends(entropy, entropies)
     rows: list[dict[str, Any]] = [
         {"layer": routed.name, "quantity": ENTROPY, "value_nats": entropy,
-         "share_of_entropy": _share(entropy, entropy), "n_decisions": routed.n, "n_draws": 0}
+         "share_of_entropy": _share(entropy, entropy), "low": low, "high": high,
+         "n_decisions": routed.n, "n_draws": 0}
     ]  # fmt: skip
     for quantity, kept, label, blocks in asked:
         found, null = _against_exchanges(routed, kept, label, blocks, rng, draws)
-        rows.append(_row(routed, quantity, found, null, entropy, len(kept)))
-    rows.append(_residual(rows[1], entropy))
+        left_out = _left_out_information(routed, kept, label)
+        rows.append(_row(routed, quantity, found, null, entropy, len(kept), left_out))
+    tokens = _left_out_information(routed, everything, routed.token)
+    rows.append(_residual(rows[1], entropy, entropies - tokens))
     if len(inside):
         alone = float(mutual_information_nats(_table(routed.token[inside], routed.expert[inside],
                                                      routed.n_experts)))  # fmt: skip
         found, null = _against_exchanges(routed, inside, pair, (by_token, routed.story), rng, draws)
-        rows.append(_row(routed, CONTEXT, found - alone, null - alone, entropy, len(inside)))
+        left_out = _left_out_information(routed, inside, pair)
+        left_out = left_out - _left_out_information(routed, inside, routed.token)
+        found, null = found - alone, null - alone
+        rows.append(_row(routed, CONTEXT, found, null, entropy, len(inside), left_out))
     return rows
 
 
@@ -132,6 +143,29 @@ def _against_exchanges(
     return float(mutual_information_nats(_table(label, expert, routed.n_experts))), np.array(null)
 
 
+def _left_out_information(
+    routed: Routed, kept: Int[np.ndarray, " m"], label: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " group"]:
+    """The information between label and expert without each group of stories."""
+    if not len(kept):
+        return np.zeros(1)
+    return mutual_information_nats(_left_out(routed, kept, label))
+
+
+def _left_out(
+    routed: Routed, kept: Int[np.ndarray, " m"], label: Int[np.ndarray, " n"]
+) -> Int[np.ndarray, "group label expert"]:
+    """Counts of label and expert of the decisions that are looked at, without each group.
+
+    With a single group, which leaves nothing to count, all is counted.
+    """
+    labels, place = np.unique(label[kept], return_inverse=True)
+    counts = left_out_counts(routed.story[kept], place, routed.expert[kept],
+                             n_labels=len(labels), n_experts=routed.n_experts)  # fmt: skip
+    return counts if len(counts) > 1 else counts + _table(place, routed.expert[kept],
+                                                          routed.n_experts)  # fmt: skip
+
+
 def _table(
     label: Int[np.ndarray, " n"], expert: Int[np.ndarray, " n"], n_experts: int
 ) -> Int[np.ndarray, "label expert"]:
@@ -142,27 +176,32 @@ def _table(
 
 def _row(
     routed: Routed, quantity: str, value: float, null: Float[np.ndarray, " draw"], entropy: float,
-    n: int,
+    n: int, left_out: Float[np.ndarray, " group"],
 ) -> dict[str, Any]:  # fmt: skip
     mean = float(null.mean())
+    low, high = ends(value - mean, left_out)
     # An exchange may give the same decisions, and the same sum up to rounding.
     as_much = int((null >= value - 1e-12).sum())
     return {
         "layer": routed.name, "quantity": quantity, "value_nats": value,
         "share_of_entropy": _share(value, entropy), "null_mean": mean, "corrected": value - mean,
-        "corrected_share_of_entropy": _share(value - mean, entropy),
+        "corrected_share_of_entropy": _share(value - mean, entropy), "low": low, "high": high,
         "p": (1 + as_much) / (1 + len(null)), "n_decisions": n, "n_draws": len(null),
     }  # fmt: skip
 
 
-def _residual(token: dict[str, Any], entropy: float) -> dict[str, Any]:
+def _residual(
+    token: dict[str, Any], entropy: float, left_out: Float[np.ndarray, " group"]
+) -> dict[str, Any]:
     """What of the expert's entropy the token leaves open; no test, so no `p`."""
     left, corrected = entropy - token["value_nats"], entropy - token["corrected"]
+    low, high = ends(corrected, left_out)
     return {
         **token, "quantity": RESIDUAL, "value_nats": left,
         "share_of_entropy": _share(left, entropy),
         "null_mean": entropy - token["null_mean"], "corrected": corrected,
-        "corrected_share_of_entropy": _share(corrected, entropy), "p": None,
+        "corrected_share_of_entropy": _share(corrected, entropy), "low": low, "high": high,
+        "p": None,
     }  # fmt: skip
 
 

@@ -48,6 +48,8 @@ def repetition_rows(decisions: Decisions, sets: list[Routed], *, seed: int) -> l
 
     Chance is not one in the number of experts but the sum of the squared loads; and what the
     two tokens alone lead to expect is the mean over pairs of `sum_e p(e | token) p(e | previous)`.
+    Both are those of each layer by itself, also where layers are pooled, since a pair never leaves
+    its layer; layers have equally many pairs, so the mean over layers is that over pairs.
 
     Args:
         decisions: That the sets were made of.
@@ -66,7 +68,7 @@ def repetition_rows(decisions: Decisions, sets: list[Routed], *, seed: int) -> l
         rows.append({
             "layer": routed.name, "repeated_share": float(found.estimate[0]),
             "low": _known(found.low[0]), "high": _known(found.high[0]),
-            "chance_sum_p_squared": float(np.square(_loads(routed)).sum()),
+            "chance_sum_p_squared": _by_chance(routed),
             "expected_from_tokens": _from_tokens(routed, place, before),
             "n_pairs": len(place), "n_stories": found.n_stories,
         })  # fmt: skip
@@ -99,15 +101,25 @@ def margin_rows(decisions: Decisions, *, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _loads(routed: Routed) -> Float[np.ndarray, " expert"]:
-    return np.bincount(routed.expert, minlength=routed.n_experts) / routed.n
+def _by_chance(routed: Routed) -> float:
+    """Repetition if decisions depended on nothing, within each layer."""
+    layer = np.unique(routed.layer, return_inverse=True)[1]
+    counts = np.bincount(layer * routed.n_experts + routed.expert,
+                         minlength=(int(layer.max()) + 1) * routed.n_experts)  # fmt: skip
+    counts = counts.reshape(-1, routed.n_experts)
+    loads = counts / counts.sum(axis=1, keepdims=True)
+    return float(np.square(loads).sum(axis=1).mean())
 
 
 def _from_tokens(routed: Routed, place: np.ndarray, before: np.ndarray) -> float:
-    """Repetition if a decision depended on the token alone."""
-    counts = routed.token_counts()
+    """Repetition if a decision depended on the token and its layer alone."""
+    layer = np.unique(routed.layer, return_inverse=True)[1]
+    label = layer * routed.d_vocab + routed.token
+    size = (int(layer.max()) + 1) * routed.d_vocab * routed.n_experts
+    counts = np.bincount(label * routed.n_experts + routed.expert, minlength=size)
+    counts = counts.reshape(-1, routed.n_experts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    both = shares[routed.token[place]] * shares[routed.token[before]]
+    both = shares[label[place]] * shares[label[before]]
     return float(both.sum(axis=1).mean())
 
 

@@ -34,6 +34,7 @@ class OtherRouters:
     Attributes:
         counts: How often each draw sends every token id to every expert, by null model.
         agreement: How far each draw's decisions are those that its router makes without context.
+        without_context: The expert that the layer's own router chooses from embeddings alone.
     """
 
     def __init__(self, decisions: Decisions, layer: int) -> None:
@@ -45,6 +46,7 @@ class OtherRouters:
         """
         self.counts: dict[str, Counts] = {}
         self.agreement: dict[str, Found] = {}
+        self.without_context = decisions.expert[layer]
         self._decisions, self._layer = decisions, layer
 
     def shuffle(self, *, seed: int, draws: int) -> None:
@@ -92,6 +94,8 @@ class OtherRouters:
         actual = self._decisions.expert[self._layer][:, None]
         for null, inputs in ((WITHOUT_CONTEXT, without), (TOKEN_ALONE, token)):
             (chosen,) = decided(inputs, router[None])
+            if null == WITHOUT_CONTEXT:
+                self.without_context = chosen[:, 0].astype(np.int64)
             self.counts[null] = self._count(chosen)
             self.agreement[null] = _agreement(actual, chosen, self._decisions.n_experts)
 

@@ -1,0 +1,78 @@
+"""Whether one expert gets the feeling words, in every run, layer and matching."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.runs import ANALYSIS, at_most_in_part, common_numbers
+from lt_interp.methods.article.saved import NotMeasured
+from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding
+from lt_interp.methods.significance import false_discovery_q
+
+MOE = "10_moe"
+LEVEL = 0.05
+BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"
+
+
+def who_cares(evidence: Evidence) -> Finding:
+    """Whether feeling words go to one expert, more than other words and than by any router."""
+    needed = (
+        "stage", "checkpoint", "layer", "matched_by", "expert", "difference", "null_low",
+        "null_high", "q", "random_routers_as_far", "n_words", "n_draws",
+    )  # fmt: skip
+    table = evidence.saved.table(ANALYSIS, "feeling_words", needed)
+    rows = table[table["stage"] == MOE].dropna(subset=["q", "random_routers_as_far"])
+    if not (rows["matched_by"] == BY_FREQUENCY).any():
+        raise NotMeasured("too few feeling words were routed here")
+    cases = _cases(rows, common_numbers(evidence))
+    one_run = cases["checkpoint"].nunique() == 1
+    widest = cases.loc[cases["to_expert_1"].abs().idxmax()]
+    to_1 = int((cases["to_expert_1"] > 0).sum())
+    verdict = cares(cases)
+    return Finding(
+        value=float(widest["to_expert_1"]), unit="difference of shares", n=len(cases),
+        n_of="cases", verdict=at_most_in_part(verdict) if one_run else verdict,
+        reason=f"a case is a run, a layer and a matching: feeling words go elsewhere than others "
+        f"(q below {LEVEL}) in {int((cases['q'] < LEVEL).sum())} of {len(cases)}; farther than "
+        f"with random routers that no training touched (q below {LEVEL} over the cases) in "
+        f"{int((cases['q_random'] < LEVEL).sum())} of {len(cases)}; towards expert 1 in {to_1} of "
+        f"{len(cases)}, experts numbered alike in all runs; the value is the widest difference, "
+        f"with no interval: shuffled words give {widest['null_low']:+.3f} to "
+        f"{widest['null_high']:+.3f}" + ("; there is one run only" if one_run else ""),
+    )  # fmt: skip
+
+
+def _cases(rows: pd.DataFrame, numbers_of: dict[tuple[str, str], str]) -> pd.DataFrame:
+    """Adds the difference of the common expert 1 and the q value beside random routers.
+
+    A share of random routers counts the trained one too, so that it is never 0 (Phipson and Smyth
+    2010, doi:10.2202/1544-6115.1585).
+    """
+    common = []
+    for row in rows.to_dict("records"):
+        numbering = numbers_of.get((str(row["checkpoint"]), str(row["layer"])))
+        if numbering is None:
+            raise NotMeasured(f"the experts of {row['checkpoint']} have no common numbers")
+        common.append(int(numbering[int(row["expert"])]))
+    sign = np.where(np.array(common) == 1, 1.0, -1.0)
+    draws = rows["n_draws"].to_numpy(float)
+    p = (rows["random_routers_as_far"].to_numpy(float) * draws + 1) / (draws + 1)
+    return rows.assign(
+        to_expert_1=sign * rows["difference"].to_numpy(float), q_random=false_discovery_q(p)
+    )
+
+
+def cares(cases: pd.DataFrame) -> str:
+    """Verdict on "one expert cares".
+
+    Args:
+        cases: `q` and `q_random` of every case, and the difference `to_expert_1`.
+    """
+    apart = cases["q"] < LEVEL
+    if not apart.any():
+        return FAILS
+    one_expert = (cases["to_expert_1"] > 0).nunique() == 1
+    learned = (cases["q_random"] < LEVEL).all()
+    return HOLDS if apart.all() and learned and one_expert else IN_PART
