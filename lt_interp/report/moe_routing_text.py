@@ -169,7 +169,7 @@ def gated_sentence(nulls: pd.DataFrame, margin: pd.DataFrame) -> str:
     verdict = {0: "Not shown", len(gated): "Yes"}.get(found, "In part")
     margins = margin[margin["quantity"] == "margin_logits"].groupby("stage")["value"]
     return (
-        f"{verdict}: with false discoveries held to 5% over layers and runs of a stage, what a "
+        f"{verdict}: with false discoveries held to 5% over layers and runs of both stages, what a "
         f"token tells of the gated router's expert lies {_sides(gated)}; of the ungated one's, "
         f"{_sides(ungated)}. The gated router's margin is {small(margins.mean()[both[1]])} logits "
         f"on average ({small(margins.min()[both[1]])} to "
