@@ -12,10 +12,10 @@ from typing import Any
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
 from lt_interp.errors import InputError
-from lt_interp.methods.analyze import analyze_into, forget_parts
-from lt_interp.methods.registry import ANALYSES
+from lt_interp.methods.analyze import analyze_into, forget_parts, tokenizer_of
+from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.report.build import build_pages
-from lt_interp.training.checkpoint import load, shipped_checkpoints
+from lt_interp.training.checkpoint import shipped_checkpoints
 
 
 def run(
@@ -55,10 +55,8 @@ def _run(
 ) -> None:
     if not checkpoints:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
-    model = load(checkpoints[0])
-    rows = encode(open_stories(corpus), model.tokenizer, width=model.cfg.n_ctx)
-    if "results" in ANALYSES[analysis].options:
-        choices = {"results": out, **choices}
+    first = find_checkpoints(checkpoints)[0]
+    rows = encode(open_stories(corpus), tokenizer_of(first), width=first.config.n_ctx)
     with bar(analysis) as advance:
         analyze_into(
             out, analysis, checkpoints, rows, seed=seed, progress=advance,

@@ -51,13 +51,12 @@ def write_pages(
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
     with _overall(len(analyses)) as begin:
         for name, options in analyses.items():
-            own = {"results": out} if "results" in ANALYSES[name].options else {}
             words = ["lt-interp", command, *([name] if command == "analyze" else [])]
             words += ["--corpus", _public(corpus), "--seed", str(seed)]
             words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
                 out, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
-                command=shlex.join(words), **own, **options,
+                command=shlex.join(words), **options,
             )  # fmt: skip
         pages = build_pages(out, progress=begin("writing pages"))
     forget_parts(out, analyses)

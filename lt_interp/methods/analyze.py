@@ -13,7 +13,7 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows, open_rows
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
-from lt_interp.methods.registry import get_analysis
+from lt_interp.methods.registry import Analysis, get_analysis
 from lt_interp.methods.result import Progress, Result
 from lt_interp.training.checkpoint import find_tokenizer
 
@@ -45,10 +45,10 @@ def analyze(
     Example:
         >>> analyze("attention", "09_multi_head").tables["head_scores"]  # doctest: +SKIP
     """
-    written, _ = get_analysis(name)
+    function = _function(*get_analysis(name), options)
     checkpoints = find_checkpoints(models)
     rows = corpus if isinstance(corpus, Rows) else _rows(corpus, checkpoints[0])
-    return _function(written, options)(models, rows, seed=seed, progress=progress, **options)
+    return function(models, rows, seed=seed, progress=progress, **options)
 
 
 def analyze_into(
@@ -65,13 +65,16 @@ def analyze_into(
     """Run an analysis and save its result as `<out>/<name>/`.
 
     Each model's tables are kept as it is finished; interrupted and begun again, the analysis
-    continues after the last one. `forget_parts` deletes them when the work is complete.
+    continues after the last one. `forget_parts` deletes them when the work is complete. An analysis
+    that reads the results of others finds them in `out`.
     """
-    written, _ = get_analysis(name)
-    keep = out / PARTS / written
-    result = _function(written, options)(
-        models, rows, seed=seed, progress=progress, command=command, keep=keep, **options
-    )
+    written, analysis = get_analysis(name)
+    if "results" in analysis.options:
+        options = {"results": out, **options}
+    result = _function(written, analysis, options)(
+        models, rows, seed=seed, progress=progress, command=command,
+        keep=out / PARTS / written, **options,
+    )  # fmt: skip
     result.save(out / written)
     return result
 
@@ -103,9 +106,8 @@ def _rows(corpus: str | Path | Corpus, checkpoint: Checkpoint) -> Rows:
     return open_rows(opened, tokenizer_of(checkpoint), width=checkpoint.config.n_ctx)
 
 
-def _function(name: str, options: dict[str, Any]) -> Callable[..., Result]:
+def _function(name: str, analysis: Analysis, options: dict[str, Any]) -> Callable[..., Result]:
     """The analysis itself, its options checked."""
-    analysis = get_analysis(name)[1]
     unknown = sorted(set(options) - set(analysis.options))
     if unknown:
         allowed = ", ".join(analysis.options) or "none"

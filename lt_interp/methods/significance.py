@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from scipy.stats import false_discovery_control
 
@@ -59,3 +60,11 @@ def false_discovery_q(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test
     if tested.any():
         q[tested] = false_discovery_control(p[tested])
     return q
+
+
+def with_q(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `q` after `p`: all its rows that have a p value are one family of tests."""
+    q = false_discovery_q(table["p"].to_numpy(dtype=np.float64, na_value=np.nan))
+    table = table.copy()
+    table.insert(table.columns.get_loc("p") + 1, "q", q)
+    return table

@@ -6,7 +6,9 @@ narrow. Percentile bootstrap: Efron and Tibshirani, An Introduction to the Boots
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,7 +23,7 @@ class Interval:
     """Estimates and their intervals, for `k` quantities that were measured on the same stories.
 
     Attributes:
-        estimate: Sum of the totals over sum of the counts.
+        estimate: A mean, or a ratio of sums.
         low: Lower end; nan with fewer than 2 stories, which leave nothing to resample.
         high: Upper end.
         n_stories: How many stories had a count and were resampled.
@@ -31,6 +33,10 @@ class Interval:
     low: Float[np.ndarray, " k"]
     high: Float[np.ndarray, " k"]
     n_stories: int
+
+    def at(self, place: int) -> tuple[float, float, float]:
+        """Estimate, lower and upper end of one quantity."""
+        return float(self.estimate[place]), float(self.low[place]), float(self.high[place])
 
 
 def story_bootstrap(
@@ -73,8 +79,10 @@ def story_bootstrap(
     if n_stories == 1:
         nan = np.full_like(estimate, np.nan)
         return Interval(estimate=estimate, low=nan, high=nan, n_stories=1)
-    resampled = _resample(totals, counts, np.random.default_rng(seed), draws)
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    drawn = [
+        (times @ totals) / (times @ counts)[:, None] for times in _times(n_stories, seed, draws)
+    ]
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Interval(estimate=estimate, low=low, high=high, n_stories=n_stories)
 
 
@@ -108,18 +116,100 @@ def story_difference(
     return story_bootstrap((first - second)[:, None], counts, seed=seed, draws=draws, level=level)
 
 
-def _resample(
-    totals: Float[np.ndarray, "story k"],
-    counts: Float[np.ndarray, " story"],
-    rng: np.random.Generator,
-    draws: int,
-) -> Float[np.ndarray, "draw k"]:
-    """The estimate under each set of resampled stories, a chunk of draws at a time."""
-    n_stories = len(counts)
-    chunk = max(1, CHUNK_CELLS // n_stories)
-    parts = []
+def story_totals(
+    values: Float[np.ndarray, "n k"], story: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "story k"]:
+    """Sums within each story, in double precision.
+
+    Args:
+        values: Of each token.
+        story: Its story's number.
+
+    Returns:
+        A row for every number up to the largest; 0 where a story has no token.
+    """
+    totals = [np.bincount(story, column.astype(np.float64)) for column in values.T]
+    return np.stack(totals, axis=1).astype(np.float64)  # of no token bincount makes integers
+
+
+def story_means(
+    values: Float[np.ndarray, "n k"], story: Int[np.ndarray, " n"], *, seed: int
+) -> Interval:
+    """Means over tokens of `k` quantities, with intervals that resample stories.
+
+    Args:
+        values: Of each token.
+        story: Its story's number.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: There is no token.
+    """
+    return story_bootstrap(story_totals(values, story), np.bincount(story), seed=seed)
+
+
+def story_ratios(
+    top: Float[np.ndarray, "story k"],
+    bottom: Float[np.ndarray, "story k"],
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+) -> Interval:
+    """Sums of `top` over sums of `bottom`, column by column.
+
+    Every draw takes the same stories above and below the line and for all columns, so what makes a
+    story hard is on both sides. A draw whose lower sum is zero says nothing of that column.
+
+    Args:
+        top: What is summed above the line, within each story.
+        bottom: What is summed below it, none negative.
+        seed: Of the resampling.
+        draws: How many resampled sets.
+        level: Share of draws between the interval's ends.
+
+    Returns:
+        nan for a column whose lower sum is zero, and for the ends of a column to which fewer than
+        two stories contribute.
+    """
+    counted = (bottom > 0).any(axis=1)
+    above, below = top[counted].astype(np.float64), bottom[counted].astype(np.float64)
+    estimate = _divide(above.sum(axis=0), below.sum(axis=0))
+    low, high = np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
+    several = (below > 0).sum(axis=0) > 1
+    if several.any():
+        above, below = above[:, several], below[:, several]
+        drawn = [_divide(times @ above, times @ below) for times in _times(len(above), seed, draws)]
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        low[several], high[several] = np.nanquantile(np.concatenate(drawn), ends, axis=0)
+    return Interval(estimate=estimate, low=low, high=high, n_stories=int(counted.sum()))
+
+
+def _divide(
+    top: Float[np.ndarray, "*draw k"], bottom: Float[np.ndarray, "*draw k"]
+) -> Float[np.ndarray, "*draw k"]:
+    """Where there is nothing to divide by, nan."""
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+def _times(n_stories: int, seed: int, draws: int) -> Iterator[Float[np.ndarray, "draw story"]]:
+    """How often each draw takes each story, a chunk of draws at a time."""
+    if draws * n_stories <= CHUNK_CELLS:
+        yield _all_times(n_stories, seed, draws)
+        return
+    rng, chunk = np.random.default_rng(seed), max(1, CHUNK_CELLS // n_stories)
     for start in range(0, draws, chunk):
-        size = min(chunk, draws - start)
-        times = rng.multinomial(n_stories, np.full(n_stories, 1 / n_stories), size=size)
-        parts.append((times @ totals) / (times @ counts)[:, None])
-    return np.concatenate(parts)
+        yield _draw_times(rng, n_stories, min(chunk, draws - start))
+
+
+@lru_cache(maxsize=4)
+def _all_times(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
+    """All draws at once: the same for every quantity of an analysis, and slow to draw."""
+    return _draw_times(np.random.default_rng(seed), n_stories, draws)
+
+
+def _draw_times(
+    rng: np.random.Generator, n_stories: int, draws: int
+) -> Float[np.ndarray, "draw story"]:
+    chances = np.full(n_stories, 1 / n_stories)
+    return rng.multinomial(n_stories, chances, size=draws).astype(np.float64)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,7 @@ def _about(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
+@cache
 def _code_sha256() -> str:
     """Of the package's source and data: kept tables of other code are not this study's."""
     package = Path(__file__).parents[1]

@@ -10,7 +10,6 @@ from scipy.stats import binom, binomtest, ttest_1samp
 
 from lt_interp.methods.moe_routing.by_token import (
     discoveries,
-    story_intervals,
     token_rows,
     token_stories,
     wilson,
@@ -190,18 +189,6 @@ def test_p_value_is_a_binomials_where_votes_are_equal() -> None:
 def test_effective_stories_count_votes() -> None:
     counts = np.array([[5, 1, 9, 0], [5, 0, 1, 0], [5, 0, 0, 0]])
     assert_allclose(effective_stories(counts), [3, 1, 100 / 82, 0])
-
-
-def test_intervals_resample_stories_and_not_decisions() -> None:
-    # Every story sends its ten occurrences to one expert: worth 40 decisions, not 400.
-    rng = np.random.default_rng(0)
-    sent = 10 * rng.integers(0, 2, (40, 1))
-    n = np.full((40, 1), 10)
-    low, high = story_intervals(sent, n, seed=0)
-    share = sent.sum() / 400
-    assert_allclose(high - low, 2 * 1.96 * np.sqrt(share * (1 - share) / 40), rtol=0.15)
-    narrow = np.subtract(*wilson(sent.sum(axis=0), n.sum(axis=0))[::-1])
-    assert ((high - low) > 2.5 * narrow).all()
 
 
 def test_loads_add_up_and_count_stories() -> None:

@@ -18,7 +18,7 @@ from lt_interp.methods.moe_routing.matched_words import (
     frequency_blocks,
     permutation_test,
 )
-from lt_interp.methods.moe_routing.nulls import with_q
+from lt_interp.methods.moe_routing.nulls import with_null_q
 
 
 def test_a_planted_exchange_of_labels_is_undone() -> None:
@@ -182,6 +182,6 @@ def test_false_discoveries_of_routers_are_held_down_by_family() -> None:
         "statistic": "x",
         "layer": ["0", "1", "pooled", "0"], "p_two_sided": [0.01, 0.04, 0.03, 0.001],
     })  # fmt: skip
-    q = with_q(table)["q"]
+    q = with_null_q(table)["q"]
     assert q.tolist()[:3] == [0.02, 0.04, 0.03]
     assert pd.isna(q[3])

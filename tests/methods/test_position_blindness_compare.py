@@ -16,14 +16,8 @@ from lt_interp.methods.position_blindness.compare import (
     largest_difference,
     predict,
 )
-from lt_interp.methods.position_blindness.estimates import (
-    mean_by_story,
-    numbers,
-    ratio_by_story,
-)
 from lt_interp.methods.position_blindness.orders import Variants, permutations
 from lt_interp.methods.position_blindness.prefixes import Prefixes, cut_prefixes
-from lt_interp.methods.statistics import story_bootstrap
 from lt_interp.model.stage_model import StageModel
 
 from .conftest import tiny
@@ -88,41 +82,3 @@ def test_batches_and_what_stands_right_of_a_prefix_change_nothing(
     for variants in (shuffled, filled):
         parts = compare(model, cut, variants, logits)
         assert_allclose(parts.kl_nats, whole.kl_nats, rtol=1e-3, atol=1e-12)
-
-
-def test_ratio_over_ones_is_the_shared_bootstrap_of_the_mean() -> None:
-    rng = np.random.default_rng(0)
-    story = rng.integers(9, size=60)
-    values = rng.normal(size=(60, 2))
-    counts = np.bincount(story)
-    totals = np.stack([np.bincount(story, column) for column in values.T], axis=1)
-    shared = story_bootstrap(totals, counts, seed=4)
-    for ours in (
-        ratio_by_story(values, np.ones_like(values), story, seed=4),
-        mean_by_story(values, story, seed=4),
-    ):
-        for part in ("estimate", "low", "high", "n_stories"):
-            assert_allclose(getattr(ours, part), getattr(shared, part), rtol=1e-12)
-
-
-def test_ratio_without_enough_stories_is_open() -> None:
-    story = np.array([0, 0, 1])
-    here = np.array([[1.0, 1, 0], [1, 1, 0], [1, 0, 0]])
-    found = ratio_by_story(2 * here, here, story, seed=0)
-    assert numbers(found, 0) == (2.0, 2.0, 2.0)
-    assert numbers(found, 1) == (2.0, None, None)  # one story alone has this column
-    assert numbers(found, 2) == (None, None, None)
-
-
-@pytest.mark.slow
-def test_interval_of_a_ratio_covers_as_often_as_it_says() -> None:
-    # Correlated within stories and across the line, as KLs are; 95% with 400 tries: 91.7 to 98.3.
-    covered = 0
-    for seed in range(400):
-        rng = np.random.default_rng(seed)
-        story = np.repeat(np.arange(100), 2)
-        hard = rng.gamma(2.0, size=100)[story]
-        top, bottom = (hard * rng.gamma(4.0, size=200) * scale for scale in (0.3, 0.5))
-        _, low, high = numbers(ratio_by_story(top[:, None], bottom[:, None], story, seed=seed), 0)
-        covered += low <= 0.6 <= high
-    assert 0.917 <= covered / 400 <= 0.983

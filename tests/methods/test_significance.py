@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import kstest
 
-from lt_interp.methods.significance import false_discovery_q, sign_flip_p
+from lt_interp.methods.significance import false_discovery_q, sign_flip_p, with_q
 
 
 def test_few_units_agree_with_every_set_of_signs() -> None:
@@ -50,3 +51,11 @@ def test_what_was_not_tested_takes_no_part() -> None:
     assert_allclose(q[[0, 2, 3]], [0.003, 0.03, 0.9])
     assert np.isnan(q[1])
     assert np.isnan(false_discovery_q(np.array([np.nan]))).all()
+
+
+def test_q_stands_beside_the_p_of_every_row_that_was_tested() -> None:
+    table = pd.DataFrame({"p": [0.01, np.nan, 0.04, 0.03], "n": 5})
+    found = with_q(table)
+    assert list(found) == ["p", "q", "n"]
+    assert_allclose(found["q"], [0.03, np.nan, 0.04, 0.04])
+    assert list(table) == ["p", "n"]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.activation_patching.experts import expert_rows, expert_sweep
@@ -20,11 +19,7 @@ from lt_interp.methods.activation_patching.prompt_pairs import (
     group_pairs,
     shipped_pairs,
 )
-from lt_interp.methods.activation_patching.summary import (
-    FLIPS,
-    cell_rows,
-    with_q,
-)
+from lt_interp.methods.activation_patching.summary import cell_rows
 from lt_interp.methods.activation_patching.sweep import differences, kept, sweep_group
 from lt_interp.methods.activation_patching.tables import (
     ACCURACY,
@@ -41,6 +36,7 @@ from lt_interp.methods.activation_patching.tables import (
 from lt_interp.methods.analyze import tokenizer_of
 from lt_interp.methods.checkpoints import Models, find_checkpoints, one_a_stage
 from lt_interp.methods.result import Progress, Result, make_table
+from lt_interp.methods.significance import DRAWS, with_q
 from lt_interp.methods.study import Row, Share, Study
 from lt_interp.model.stage_model import StageModel
 
@@ -87,7 +83,7 @@ def activation_patching(
         progress=progress,
         command=command,
         keep=keep,
-        options={"pairs_sha256": _sha256(asked), "smallest_nats": SMALLEST_NATS, "flips": FLIPS},
+        options={"pairs_sha256": _sha256(asked), "smallest_nats": SMALLEST_NATS},
     )
     tables = study.each(
         lambda model, share: _measure(model, share, asked, seed),
@@ -99,7 +95,7 @@ def activation_patching(
             "experts": EXPERTS,
         },
     )
-    tables = {name: _with_q(table) if "p" in table else table for name, table in tables.items()}
+    tables = {name: with_q(table) if "p" in table else table for name, table in tables.items()}
     tables["applies"] = applies_table(tables["applies"], tables["clean_accuracy"])
     tables["important"] = important(tables["cells"])
     model = checkpoints[0]
@@ -143,16 +139,6 @@ def _measure(
     return tables
 
 
-def _with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with Benjamini-Hochberg's q beside p, over all models at once."""
-    values = [None if pd.isna(p) else float(p) for p in table["p"]]
-    q = with_q([{"p": p} for p in values])
-    place = list(table.columns).index("p") + 1
-    table = table.copy()
-    table.insert(place, "q", pd.Series(q, dtype="float64", index=table.index))
-    return table
-
-
 def _sha256(pairs: Sequence[PromptPair]) -> str:
     return hashlib.sha256(repr([astuple(pair) for pair in pairs]).encode()).hexdigest()
 
@@ -168,7 +154,7 @@ def _notes() -> dict[str, Any]:
         "wrong_donor": "the same patch from another prompt of the same template, whose answer is "
         "not the clean one",
         "share_right": "Wilson's 95% interval, by pair",
-        "p": f"sign flips ({FLIPS:,}) of recovery minus the wrong donor's, by pair; q is "
+        "p": f"sign flips ({DRAWS:,}) of recovery minus the wrong donor's, by pair; q is "
         "Benjamini-Hochberg over every cell of every stage",
         "experts_p": "sign flips of the distance from the unpatched run",
     }

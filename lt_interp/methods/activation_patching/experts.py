@@ -18,7 +18,7 @@ from lt_interp.methods.activation_patching.patching import (
     record,
 )
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
-from lt_interp.methods.activation_patching.summary import means, named, sign_flip_p
+from lt_interp.methods.activation_patching.summary import means, named, p_values
 from lt_interp.methods.study import Row
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
@@ -74,7 +74,7 @@ def expert_rows(found: dict[Key, list[Values]], *, seed: int) -> list[Row]:
         for values, start, share in zip(own, unpatched, changed, strict=True)
     ]
     recoveries, divergences = means(own, seed=seed), means(joined("kl_nats"), seed=seed)
-    p = sign_flip_p(moved, seed=seed)
+    p = p_values(moved, seed=seed)
     return [
         {
             **dict(zip(KEY, key, strict=True)),

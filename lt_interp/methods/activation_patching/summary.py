@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import false_discovery_control
 
 from lt_interp.methods.activation_patching.sweep import Key, Patched
+from lt_interp.methods.significance import sign_flip_p
 from lt_interp.methods.statistics import story_bootstrap
 from lt_interp.methods.study import Row
 
 INERT = 1e-4  # a recovery that is smaller in every pair is rounding
-FLIPS = 10_000  # sign flips of a test: the smallest p is 1 / 10,001
 
 KEY = ("direction", "component", "layer", "head", "position_role")
 Values = Float[np.ndarray, "_"]  # of any number of pairs
@@ -27,7 +25,7 @@ class Mean:
 
     Attributes:
         estimate: The mean; `None` of nothing.
-        low: Lower end of its 95% interval; `None` with fewer than 2 pairs.
+        low: Lower end of its 95% interval; nan with fewer than 2 pairs.
         high: Upper end.
     """
 
@@ -51,38 +49,23 @@ def means(columns: Sequence[Values], *, seed: int) -> list[Mean]:
         stacked = np.stack([columns[place] for place in places], axis=1)
         interval = story_bootstrap(stacked, np.ones(n, dtype=np.int64), seed=seed)
         for k, place in enumerate(places):
-            ends = (float(interval.low[k]), float(interval.high[k])) if n > 1 else (None, None)
-            found[place] = Mean(float(interval.estimate[k]), *ends)
+            ends = (interval.estimate[k], interval.low[k], interval.high[k])
+            found[place] = Mean(*(float(end) for end in ends))
     return found
 
 
-def sign_flip_p(columns: Sequence[Values], *, seed: int, flips: int = FLIPS) -> list[float | None]:
-    """Two-sided p of the hypothesis that values are as likely to be positive as negative.
-
-    Under it the sign of every pair's value is a fair coin; p is the share of random sign flips
-    whose mean is at least as far from 0 as the observed one, which is counted among them
-    (Phipson and Smyth 2010).
+def p_values(columns: Sequence[Values], *, seed: int) -> list[float | None]:
+    """Two-sided p of "the mean over pairs is zero", by flipping signs of pairs.
 
     Args:
         columns: Differences, one a pair; those of nothing have no p.
         seed: Of the flips.
-        flips: How many.
-
-    Example:
-        >>> sign_flip_p([np.zeros(5)], seed=0)
-        [1.0]
     """
     found: list[float | None] = [None] * len(columns)
-    for n, places in _by_length(columns).items():
-        stacked = np.stack([columns[place] for place in places], axis=1)
-        rng = np.random.default_rng(seed)
-        signs = rng.integers(0, 2, size=(flips, n), dtype=np.int8) * np.float32(2) - 1
-        tolerance = 1e-5 * np.abs(stacked).sum(axis=0)  # equal sums differ by rounding
-        as_far = np.abs(signs @ stacked.astype(np.float32)) >= (
-            np.abs(stacked.sum(axis=0)) - tolerance
-        )
-        for place, count in zip(places, as_far.sum(axis=0).tolist(), strict=True):
-            found[place] = (1 + count) / (1 + flips)
+    for places in _by_length(columns).values():
+        p = sign_flip_p(np.stack([columns[place] for place in places], axis=1), seed=seed)
+        for place, value in zip(places, p.tolist(), strict=True):
+            found[place] = value
     return found
 
 
@@ -102,7 +85,7 @@ def cell_rows(
     excess = [_excess(*both) for both in zip(own, donor, strict=True)]
     recoveries, divergences = means(own, seed=seed), means(kl, seed=seed)
     donors = means([values[~np.isnan(values)] for values in donor], seed=seed)
-    p = sign_flip_p(excess, seed=seed)
+    p = p_values(excess, seed=seed)
     rows: list[Row] = []
     for place, (key, parts) in enumerate(found.items()):
         names = np.array([templates[pair] for part in parts for pair in part.place])
@@ -144,14 +127,3 @@ def _by_length(columns: Sequence[Values]) -> dict[int, list[int]]:
         if len(values):
             places.setdefault(len(values), []).append(place)
     return places
-
-
-def with_q(rows: Sequence[Mapping[str, Any]]) -> list[float | None]:
-    """Benjamini-Hochberg over all rows that have a p; `None` for the others."""
-    tested = [place for place, row in enumerate(rows) if row["p"] is not None]
-    adjusted: list[float | None] = [None] * len(rows)
-    if tested:
-        values = false_discovery_control([rows[place]["p"] for place in tested])
-        for place, value in zip(tested, values, strict=True):
-            adjusted[place] = float(value)
-    return adjusted

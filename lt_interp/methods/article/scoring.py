@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from lt_interp.methods.article.groups import GROUPS, Sample
+from lt_interp.methods.statistics import story_totals
 from lt_interp.methods.study import Share
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.loss import token_losses
@@ -70,7 +71,7 @@ def _after_rows(
     sample: Sample, named: int, mass: Float64[np.ndarray, " n"]
 ) -> list[dict[str, Any]]:
     story = sample.story[sample.tokens[:, :-1] == named]
-    totals, counts = by_story(story, mass, sample.n_stories)
+    totals, counts = _by_story(story, mass)
     return [
         {"story": int(s), "probability_of_a_name": float(totals[s]), "n_tokens": int(counts[s])}
         for s in np.flatnonzero(counts)
@@ -83,7 +84,7 @@ def _loss_rows(sample: Sample, losses: Float[np.ndarray, "row pos"]) -> Iterator
         codes = sample.classes[by]
         for code, name in enumerate(names):
             chosen = codes == code
-            totals, counts = by_story(sample.story[chosen], losses[chosen], sample.n_stories)
+            totals, counts = _by_story(sample.story[chosen], losses[chosen])
             for s in np.flatnonzero(counts):
                 yield {
                     "by": by, "class": name, "story": int(s),
@@ -91,10 +92,8 @@ def _loss_rows(sample: Sample, losses: Float[np.ndarray, "row pos"]) -> Iterator
                 }  # fmt: skip
 
 
-def by_story(
-    story: Int[np.ndarray, " n"], values: Float[np.ndarray, " n"], n_stories: int
+def _by_story(
+    story: Int[np.ndarray, " n"], values: Float[np.ndarray, " n"]
 ) -> tuple[Float64[np.ndarray, " story"], Int[np.ndarray, " story"]]:
     """Sums and counts within each story."""
-    totals = np.bincount(story, values.astype(np.float64), minlength=n_stories)
-    # without any token bincount counts instead of adding up, so the type is said
-    return totals.astype(np.float64), np.bincount(story, minlength=n_stories)
+    return story_totals(values[:, None], story)[:, 0], np.bincount(story)

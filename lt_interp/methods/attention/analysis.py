@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.attention.claims import measure_claims
 from lt_interp.methods.attention.heads import (
@@ -29,7 +27,7 @@ from lt_interp.methods.attention.scores import UNTESTED
 from lt_interp.methods.checkpoints import Models, find_checkpoints, one_a_stage, untrained
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.significance import DRAWS as FLIPS
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import with_q
 from lt_interp.methods.statistics import DRAWS
 from lt_interp.methods.study import Share, Study
 from lt_interp.model.config import ModelConfig
@@ -99,20 +97,12 @@ def attention(
     tables = study.each(measure, columns=columns, needs=_needs)
     by_story = tables.pop("by_story")
     for name in ("head_scores", "repetition"):
-        tables[name] = controlled(tables[name])
+        tables[name] = with_q(tables[name])
     tables["heads"] = head_kinds(tables["head_scores"])
     tables["claims"] = measure_claims(
         by_story, tables["head_scores"], tables["patterns"], seed=seed
     )
     return study.result(tables, notes=_notes(sample, rows, seed))
-
-
-def controlled(table: pd.DataFrame) -> pd.DataFrame:
-    """Add `q` after `p`: Benjamini-Hochberg over all heads and scores that were tested."""
-    result = table.copy()
-    q = false_discovery_q(result["p"].to_numpy(float))
-    result.insert(result.columns.get_loc("p") + 1, "q", q)
-    return result
 
 
 def _needs(config: ModelConfig) -> str | None:

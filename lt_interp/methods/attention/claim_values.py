@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lt_interp.methods.attention.heads import known
 from lt_interp.methods.statistics import Interval, story_bootstrap, story_difference
 
 # The score that the uniform pattern is asked for: a key drawn at random is the largest as often as
@@ -119,8 +118,8 @@ def _sums(by_story: pd.DataFrame, stage: str, last_query: int | None) -> pd.Data
 def _value(found: Interval, *, baseline: float, n_queries: int) -> Value:
     return Value(
         value=float(found.estimate[0]),
-        low=known(float(found.low[0])),
-        high=known(float(found.high[0])),
+        low=float(found.low[0]),
+        high=float(found.high[0]),
         baseline=baseline,
         n_queries=n_queries,
         n_stories=found.n_stories,

@@ -161,16 +161,16 @@ def head_rows(scored: Scored, *, seed: int, unit: str) -> list[dict[str, Any]]:
             "head": at[1],
             "score": name,
             "value": float(value[0][at]),
-            "low": known(low[0][at]),
-            "high": known(high[0][at]),
+            "low": float(low[0][at]),
+            "high": float(high[0][at]),
             "uniform": float(value[1][at]),
             "untrained": float(value[2][at]),
-            "untrained_low": known(low[2][at]),
-            "untrained_high": known(high[2][at]),
+            "untrained_low": float(low[2][at]),
+            "untrained_high": float(high[2][at]),
             "difference_from_uniform": float(value[3][at]),
-            "difference_low": known(low[3][at]),
-            "difference_high": known(high[3][at]),
-            "p": None if name in UNTESTED else known(p[at]),
+            "difference_low": float(low[3][at]),
+            "difference_high": float(high[3][at]),
+            "p": None if name in UNTESTED else float(p[at]),
             "n_queries": int(scored.counts.sum()),
             f"n_{unit}": interval.n_stories,
         }
@@ -185,8 +185,3 @@ def _beyond_rounding(sums: Sums, uniform: OneHead) -> Float[np.ndarray, "unit la
     """
     difference = sums - uniform
     return np.where(np.abs(difference) <= ROUNDING * (np.abs(sums) + uniform), 0.0, difference)
-
-
-def known(value: Any) -> float | None:
-    """A number, or nothing where a single story left nothing to resample."""
-    return None if np.isnan(value) else float(value)

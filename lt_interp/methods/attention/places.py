@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lt_interp.methods.attention.heads import OneHead, Sums, known
+from lt_interp.methods.attention.heads import OneHead, Sums
 from lt_interp.methods.attention.sample import Sample
 from lt_interp.methods.attention.scores import STORY_SCORES
 from lt_interp.methods.statistics import story_bootstrap
@@ -66,8 +66,8 @@ def position_rows(
                 "first_query": 2**bin_,
                 "last_query": min(2 ** (bin_ + 1), sample.tokens.shape[1]) - 1,
                 "value": float(value[0, layer, head, place]),
-                "low": known(low[0, layer, head, place]),
-                "high": known(high[0, layer, head, place]),
+                "low": float(low[0, layer, head, place]),
+                "high": float(high[0, layer, head, place]),
                 "uniform": float(value[1, layer, head, place]),
                 "n_queries": int(counts[:, bin_].sum()),
                 "n_stories": found.n_stories,

@@ -33,7 +33,7 @@ from lt_interp.methods.logit_lens.prompts import (
     readable_prompts,
 )
 from lt_interp.methods.result import Progress, Result, make_table
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import with_q
 from lt_interp.methods.study import MODEL_COLUMNS, Columns, Share, Study
 from lt_interp.model.stage_model import StageModel
 
@@ -113,18 +113,11 @@ def logit_lens(
 
     tables = study.each(measure, columns=COLUMNS, needs=why_not)
     for name in ("lens_corpus", "attribution"):
-        tables[name] = _with_q(tables[name])
+        tables[name] = with_q(tables[name])
     tables["attribution_applies"] = _with_refused(tables["attribution_applies"], tables["applies"])
     baselines = baseline_rows(rows, sample, d_vocab=found[0].config.d_vocab, seed=seed)
     tables["lens_baselines"] = make_table(BASELINES, baselines)
     return study.result(tables, notes=_notes(tokens, prompts))
-
-
-def _with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the false discovery rate over all its tests beside their p-values."""
-    q = false_discovery_q(table["p"].to_numpy(float))
-    table.insert(table.columns.get_loc("p") + 1, "q", q)
-    return table
 
 
 def _with_refused(measured: pd.DataFrame, applies: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from lt_interp.methods.logit_lens.attribution import (
     attribute,
     components,
 )
-from lt_interp.methods.logit_lens.corpus import Sample, known
+from lt_interp.methods.logit_lens.corpus import Sample
 from lt_interp.methods.logit_lens.prompts import digits
 from lt_interp.methods.significance import sign_flip_p
 from lt_interp.methods.statistics import story_bootstrap
@@ -129,15 +129,15 @@ def _corpus(
     counts = np.bincount(sample.story.ravel())
     interval = story_bootstrap(totals, counts, seed=seed)
     p = sign_flip_p(totals[:, :n] - totals[:, n:], seed=seed)
-    ends = [[known(float(x)) for x in side] for side in (interval.low, interval.high)]
+    low, high = interval.low, interval.high
     return [
         {
             "component": part.name, "layer": part.layer, "head": part.head,
             "contribution_logits": float(interval.estimate[place]),
-            "low": ends[0][place], "high": ends[1][place],
+            "low": float(low[place]), "high": float(high[place]),
             "shuffled_contribution_logits": float(interval.estimate[n + place]),
-            "shuffled_low": ends[0][n + place], "shuffled_high": ends[1][n + place],
-            "p": None if part.constant else known(float(p[place])),
+            "shuffled_low": float(low[n + place]), "shuffled_high": float(high[n + place]),
+            "p": None if part.constant else float(p[place]),
             "n_tokens": sample.n_tokens, "n_stories": len(counts),
         }
         for place, part in enumerate(parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.logit_lens.corpus import Sample, known
+from lt_interp.methods.logit_lens.corpus import Sample
 from lt_interp.methods.statistics import story_bootstrap
 
 UNIFORM, UNIGRAM = "uniform", "unigram"
@@ -50,8 +50,8 @@ def baseline_rows(rows: Rows, sample: Sample, *, d_vocab: int, seed: int) -> lis
     unigram = {
         "baseline": UNIGRAM,
         "loss_nats": float(interval.estimate[0]),
-        "low": known(float(interval.low[0])),
-        "high": known(float(interval.high[0])),
+        "low": float(interval.low[0]),
+        "high": float(interval.high[0]),
         "top1_accuracy": float((targets == counts.argmax()).mean()),
     }
     return [{**uniform, **n}, {**unigram, **n}]

@@ -16,7 +16,7 @@ from lt_interp.methods.checkpoints import untrained
 from lt_interp.methods.logit_lens.points import lens_points, read_points
 from lt_interp.methods.logit_lens.readout import read
 from lt_interp.methods.significance import sign_flip_p
-from lt_interp.methods.statistics import Interval, story_bootstrap
+from lt_interp.methods.statistics import Interval, story_bootstrap, story_totals
 from lt_interp.model.stage_model import StageModel
 
 BATCH_ROWS = 8
@@ -84,9 +84,7 @@ class Sample:
 
     def by_story(self, values: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "story k"]:
         """Sums within each story."""
-        n_stories = int(self.story.max()) + 1
-        sums = [np.bincount(self.story.ravel(), value, minlength=n_stories) for value in values]
-        return np.stack(sums, axis=1)
+        return story_totals(values.T, self.story.ravel())
 
     def batches(self) -> Iterator[tuple[Int[Tensor, "b pos"], Int[Tensor, "b pos"], slice]]:
         """What the model reads, what comes next, and which rows they are."""
@@ -143,7 +141,7 @@ def corpus_rows(
         }  # fmt: skip
         if order == 0:  # nothing comes before the first point
             row |= dict.fromkeys((*ESTIMATES[-1], "p"))
-        table.append({name: known(value) for name, value in row.items()})
+        table.append(row)
     return table
 
 
@@ -154,11 +152,6 @@ def _estimates(intervals: list[Interval], order: int) -> dict[str, Any]:
         for names, found in zip(ESTIMATES, intervals, strict=True)
         for name, values in zip(names, (found.estimate, found.low, found.high), strict=True)
     }
-
-
-def known(value: Any) -> Any:
-    """The value, `None` for nan: an interval of one story, which has no ends."""
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _measure(

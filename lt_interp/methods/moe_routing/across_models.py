@@ -13,13 +13,13 @@ from lt_interp.methods.moe_routing.alignment import align
 from lt_interp.methods.moe_routing.article_words import article_counts
 from lt_interp.methods.moe_routing.by_token import RULE
 from lt_interp.methods.result import make_table
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import with_q
 from lt_interp.methods.study import MODEL_COLUMNS
 
 SHARES = {"layer": str, "token_id": int, "expert": int, "share": float}
 AGREEMENT = {
     "checkpoint": str, "stage": str, "other": str, "other_stage": str, "layer": str, "labels": str,
-    "correlation": float, "null_mean": float, "null_high": float, "p": float, "q": float,
+    "correlation": float, "null_mean": float, "null_high": float, "p": float,
     "n_tokens": int, "reason": str,
 }  # fmt: skip
 ARTICLE_WORDS = {
@@ -70,8 +70,7 @@ def agreement(shares: pd.DataFrame, *, seed: int) -> pd.DataFrame:
                     "null_mean": found.null_mean, "null_high": found.null_high, "p": found.p,
                     "n_tokens": found.n_tokens,
                 })  # fmt: skip
-    table = make_table(AGREEMENT, rows)
-    return table.assign(q=false_discovery_q(table["p"].to_numpy()))
+    return with_q(make_table(AGREEMENT, rows))
 
 
 def _matrix(shares: pd.DataFrame, checkpoint: str, layer: str) -> pd.DataFrame:

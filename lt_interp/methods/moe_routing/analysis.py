@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import false_discovery_control
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Models, find_checkpoints, untrained
@@ -29,11 +27,12 @@ from lt_interp.methods.moe_routing.information import (
     INFORMATION_DRAWS,
     information_rows,
 )
-from lt_interp.methods.moe_routing.nulls import NULLS, null_rows, with_q
+from lt_interp.methods.moe_routing.nulls import NULLS, null_rows, with_null_q
 from lt_interp.methods.moe_routing.other_routers import RANDOM, OtherRouters, other_routers
 from lt_interp.methods.moe_routing.routed import Routed, sets
 from lt_interp.methods.moe_routing.story_groups import GROUPS
 from lt_interp.methods.result import Progress, Result, make_table
+from lt_interp.methods.significance import with_q
 from lt_interp.methods.study import MODEL_COLUMNS, Share, Study
 from lt_interp.methods.token_classes import token_classes
 from lt_interp.model.config import ModelConfig
@@ -208,7 +207,7 @@ def _compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.Data
               if key not in ("shares", "word_counts", "gradient")}  # fmt: skip
     tables["tokens"] = discoveries(found["tokens"])
     tables["counts"] = _counts(tables["tokens"], found["load"])
-    tables["feeling_words"] = _with_q(found["feeling_words"])
+    tables["feeling_words"] = with_q(found["feeling_words"])
     tables["agreement"] = across_models.agreement(found["shares"], seed=seed)
     labels = across_models.common_labels(found["word_counts"], tables["agreement"])
     applies = found["applies"][found["applies"]["applies"]]
@@ -219,7 +218,7 @@ def _compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.Data
     ]  # fmt: skip
     for name in NUMBERED:
         tables[name] = with_common_experts(tables[name], labels)
-    tables["nulls"] = with_q(tables["nulls"])
+    tables["nulls"] = with_null_q(tables["nulls"])
     tables["article_words"] = across_models.article_words(models, found["word_counts"], labels)
     tables["article_agreement"] = across_models.article_agreement(found["word_counts"], labels)
     return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
@@ -250,12 +249,6 @@ def _counts(tokens: pd.DataFrame, loads: pd.DataFrame) -> pd.DataFrame:
             "share_of_decisions_tested": float(some["n_decisions"].sum() / n), "n_decisions": n,
         })  # fmt: skip
     return make_table(COUNTS, rows)
-
-
-def _with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """Benjamini-Hochberg over all rows."""
-    q: Callable[..., Any] = false_discovery_control
-    return table.assign(q=q(table["p"]) if len(table) else table["p"])
 
 
 def _origin(checkpoints: list[Any], gradient: pd.DataFrame) -> pd.DataFrame:

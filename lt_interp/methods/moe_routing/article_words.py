@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from lt_interp.article import article
-from lt_interp.methods.moe_routing.by_token import RULE, story_intervals, token_stories
+from lt_interp.methods.moe_routing.by_token import RULE, token_stories
 from lt_interp.methods.moe_routing.decisions import Decisions
 from lt_interp.methods.moe_routing.routed import Labels, routed
+from lt_interp.methods.statistics import story_ratios
 
 WORD_COUNTS = {
     "labels": str, "word": str, "token_id": int, "n_decisions": int, "count_1": int,
@@ -81,11 +82,12 @@ def word_rows(decisions: Decisions, tokens: Sequence[str], *, seed: int) -> list
         pooled = routed(decisions, range(decisions.n_layers), labels=labels)
         found = token_stories(pooled, ids=ids)
         n, sent = found.counts, found.sent[..., 1]
-        low, high = story_intervals(sent, n, seed=seed)
+        shares = story_ratios(sent.astype(float), n.astype(float), seed=seed)
         rows += [
             {"labels": labels_text(labels), "word": words[int(i)], "token_id": int(i),
              "n_decisions": int(n[:, k].sum()), "count_1": int(sent[:, k].sum()),
-             "share_1": float(found.shares[k, 1]), "low_1": float(low[k]), "high_1": float(high[k]),
+             "share_1": float(found.shares[k, 1]), "low_1": float(shares.low[k]),
+             "high_1": float(shares.high[k]),
              "load_1": float(found.loads[1]), "n_stories": int((n[:, k] > 0).sum())}
             for k, i in enumerate(ids)
         ]  # fmt: skip

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from scipy.stats import false_discovery_control
 
 from lt_interp.methods.moe_routing.decisions import POOLED
 from lt_interp.methods.moe_routing.routed import Routed
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
-from lt_interp.methods.statistics import DRAWS
+from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.statistics import story_ratios
 
 LEAST = 100  # decisions of a token that the article asks for
 RULE = 0.8  # share that its rule asks to exceed
@@ -97,33 +97,6 @@ def wilson(
     return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
 
 
-def story_intervals(
-    sent: Int[np.ndarray, "story k"],
-    n: Int[np.ndarray, "story k"],
-    *,
-    seed: int,
-    draws: int = DRAWS,
-) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-    """The 95% percentile interval of shares when stories are resampled.
-
-    A resample in which a token does not occur says nothing of it and is left out.
-
-    Args:
-        sent: What is counted, by story.
-        n: Out of how many.
-        seed: Of the resampling.
-        draws: How many resamples.
-    """
-    times = np.random.default_rng(seed).multinomial(
-        len(sent), np.full(len(sent), 1 / len(sent)), size=draws
-    ).astype(np.float64)  # fmt: skip
-    size = times @ n.astype(np.float64)
-    shares = np.divide(times @ sent.astype(np.float64), size, out=np.full_like(size, np.nan),
-                       where=size > 0)  # fmt: skip
-    low, high = np.nanquantile(shares, [0.025, 0.975], axis=0)
-    return low, high
-
-
 def token_rows(
     routed: Routed, name: Callable[[int], str], *, seed: int, least: int = LEAST
 ) -> list[dict[str, Any]]:
@@ -153,7 +126,8 @@ def token_rows(
         "effective_stories": n_eff, "p": p,
     }  # fmt: skip
     columns["wilson_low"], columns["wilson_high"] = wilson(sent.sum(axis=0), n)
-    columns["story_low"], columns["story_high"] = story_intervals(sent, found.counts, seed=seed)
+    shares = story_ratios(sent.astype(float), found.counts.astype(float), seed=seed)
+    columns["story_low"], columns["story_high"] = shares.low, shares.high
     values = zip(*(_short(column) for column in columns.values()))
     return [
         {"layer": routed.name, "token": name(row[0]), **dict(zip(columns, row))} for row in values
@@ -170,8 +144,7 @@ def discoveries(tokens: pd.DataFrame) -> pd.DataFrame:
     tokens["q"] = np.nan
     pooled = tokens["layer"] == POOLED
     for family in (pooled, ~pooled):
-        if family.any():
-            tokens.loc[family, "q"] = false_discovery_control(tokens.loc[family, "p"])
+        tokens.loc[family, "q"] = false_discovery_q(tokens.loc[family, "p"].to_numpy())
     tokens["discovery"] = tokens["q"] <= FDR
     tokens["q"] = _short(tokens["q"].to_numpy())
     return tokens

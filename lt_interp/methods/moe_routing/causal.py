@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.moe_routing.decisions import BATCH_ROWS, special_ids
-from lt_interp.methods.statistics import story_bootstrap
+from lt_interp.methods.statistics import story_means
 from lt_interp.methods.token_classes import CLASSES
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.loss import token_losses
@@ -95,7 +94,7 @@ def causal_rows(
         inside = np.ones(len(story), dtype=bool) if name == ALL else of_class == name
         if inside.any():
             values = np.stack([before, *changes], axis=1)[inside]
-            found += _class_rows(name, list(asked), values, story[inside], rows.n_stories, seed)
+            found += _class_rows(name, list(asked), values, story[inside], seed)
     return found
 
 
@@ -123,23 +122,17 @@ def _class_rows(
     asked: list[tuple[str, str]],
     values: Float[np.ndarray, "n k"],
     story: Int[np.ndarray, " n"],
-    n_stories: int,
     seed: int,
 ) -> list[dict[str, Any]]:
     """A row for every intervention; the first column of the values is the loss without any."""
-    totals = np.stack([np.bincount(story, v, minlength=n_stories) for v in values.T], axis=1)
-    found = story_bootstrap(totals, np.bincount(story, minlength=n_stories), seed=seed)
+    found = story_means(values, story, seed=seed)
     return [
         {
             "layer": layer, "intervention": name, "token_class": token_class,
             "loss_change_nats": float(found.estimate[place]),
-            "low": _known(found.low[place]), "high": _known(found.high[place]),
+            "low": float(found.low[place]), "high": float(found.high[place]),
             "loss_nats": float(found.estimate[0]), "n_tokens": len(values),
             "n_stories": found.n_stories,
         }
         for place, (layer, name) in enumerate(asked, 1)
     ]  # fmt: skip
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from lt_interp.methods.moe_routing.decisions import NONE, Decisions
 from lt_interp.methods.moe_routing.routed import Routed
-from lt_interp.methods.statistics import Interval, story_bootstrap
+from lt_interp.methods.statistics import Interval, story_means
 
 LOAD = {
     "layer": str, "expert": int, "share": float, "low": float, "high": float,
@@ -35,7 +34,7 @@ def load_rows(routed: Routed, *, seed: int) -> list[dict[str, Any]]:
         seed: Of the resampling of stories.
     """
     chosen = np.eye(routed.n_experts)[routed.expert]
-    found = _per_decision(chosen, routed.story, routed.n_stories, seed=seed)
+    found = story_means(chosen, routed.story, seed=seed)
     return [
         {"layer": routed.name, "expert": expert, **_interval(found, expert),
          "n_decisions": routed.n, "n_stories": found.n_stories}
@@ -64,10 +63,10 @@ def repetition_rows(decisions: Decisions, sets: list[Routed], *, seed: int) -> l
         if not len(place):
             continue
         same = (routed.expert[place] == routed.expert[before]).astype(float)
-        found = _per_decision(same[:, None], routed.story[place], routed.n_stories, seed=seed)
+        found = story_means(same[:, None], routed.story[place], seed=seed)
         rows.append({
             "layer": routed.name, "repeated_share": float(found.estimate[0]),
-            "low": _known(found.low[0]), "high": _known(found.high[0]),
+            "low": float(found.low[0]), "high": float(found.high[0]),
             "chance_sum_p_squared": _by_chance(routed),
             "expected_from_tokens": _from_tokens(routed, place, before),
             "n_pairs": len(place), "n_stories": found.n_stories,
@@ -92,7 +91,7 @@ def margin_rows(decisions: Decisions, *, seed: int) -> list[dict[str, Any]]:
             "entropy_share_of_maximum": entropy / math.log(decisions.n_experts),
         }
         stacked = np.stack([value.astype(float) for value in values.values()], axis=1)
-        found = _per_decision(stacked, decisions.story, decisions.n_stories, seed=seed)
+        found = story_means(stacked, decisions.story, seed=seed)
         rows += [
             {"layer": str(layer), "quantity": quantity, **_interval(found, place, "value"),
              "n_decisions": len(margin), "n_stories": found.n_stories}
@@ -123,23 +122,9 @@ def _from_tokens(routed: Routed, place: np.ndarray, before: np.ndarray) -> float
     return float(both.sum(axis=1).mean())
 
 
-def _per_decision(
-    values: Float[np.ndarray, "n k"], story: np.ndarray, n_stories: int, *, seed: int
-) -> Interval:
-    """Means with intervals that resample stories."""
-    totals = np.stack(
-        [np.bincount(story, column, minlength=n_stories) for column in values.T], axis=1
-    )
-    return story_bootstrap(totals, np.bincount(story, minlength=n_stories), seed=seed)
-
-
-def _interval(found: Interval, place: int, name: str = "share") -> dict[str, float | None]:
+def _interval(found: Interval, place: int, name: str = "share") -> dict[str, float]:
     return {
         name: float(found.estimate[place]),
-        "low": _known(found.low[place]),
-        "high": _known(found.high[place]),
+        "low": float(found.low[place]),
+        "high": float(found.high[place]),
     }
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

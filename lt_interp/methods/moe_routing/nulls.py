@@ -67,7 +67,7 @@ def null_rows(
     return rows
 
 
-def with_q(nulls: pd.DataFrame) -> pd.DataFrame:
+def with_null_q(nulls: pd.DataFrame) -> pd.DataFrame:
     """Benjamini-Hochberg over layers and runs of the stage's own router beside random ones.
 
     Args:

@@ -9,7 +9,6 @@ import numpy as np
 
 from lt_interp.methods.position_blindness.behind import Behind
 from lt_interp.methods.position_blindness.compare import Comparison, compare, kl_bound, predict
-from lt_interp.methods.position_blindness.estimates import numbers, ratio_by_story
 from lt_interp.methods.position_blindness.neighbour_swaps import swap_rows
 from lt_interp.methods.position_blindness.orders import Orders
 from lt_interp.methods.position_blindness.permutation_test import permutation_row
@@ -18,6 +17,7 @@ from lt_interp.methods.position_blindness.verdict import (
     measured_window,
     window_verdict,
 )
+from lt_interp.methods.statistics import story_ratios, story_totals
 from lt_interp.model.stage_model import StageModel
 
 VERDICTS = {
@@ -85,7 +85,7 @@ def _sensitivity(
     n = len(orders.prefixes)
     n_orders = np.bincount(shuffled.prefix, minlength=n)
     mean = np.bincount(shuffled.prefix, shuffled.kl_nats, minlength=n) / np.maximum(n_orders, 1)
-    ratio = ratio_by_story(
-        mean[which][:, None], other.kl_nats[:, None], orders.prefixes.story[which], seed=orders.seed
-    )
-    return dict(zip(names, numbers(ratio, 0), strict=True))
+    story = orders.prefixes.story[which]
+    top, bottom = (story_totals(kl[:, None], story) for kl in (mean[which], other.kl_nats))
+    ratio = story_ratios(top, bottom, seed=orders.seed)
+    return dict(zip(names, ratio.at(0), strict=True))

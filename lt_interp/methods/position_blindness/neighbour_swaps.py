@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Int
 
 from lt_interp.methods.position_blindness.compare import Comparison
-from lt_interp.methods.position_blindness.estimates import numbers, ratio_by_story
 from lt_interp.methods.position_blindness.prefixes import Prefixes
+from lt_interp.methods.statistics import story_ratios, story_totals
 
 # Every distance as far as the windows of the ladder reach, then wider apart.
 DISTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
@@ -46,10 +46,11 @@ def swap_rows(
     distances = np.unique(distance)
     here = (distance[:, None] == distances).astype(float)
     story = prefixes.story[swapped.prefix]
-    means = ratio_by_story(swapped.kl_nats[:, None] * here, here, story, seed=seed)
+    top, bottom = (story_totals(x, story) for x in (swapped.kl_nats[:, None] * here, here))
+    means = story_ratios(top, bottom, seed=seed)
     rows = []
     for place, one in enumerate(distances.tolist()):
-        kl, low, high = numbers(means, place)
+        kl, low, high = means.at(place)
         rows.append({
             "distance": one, "kl_nats": kl, "low": low, "high": high,
             "max_abs_logit_difference": float(swapped.max_abs_difference[distance == one].max()),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lt_interp.methods.position_blindness.compare import Comparison, kl_bound
-from lt_interp.methods.position_blindness.estimates import mean_by_story, numbers
 from lt_interp.methods.position_blindness.prefixes import Prefixes
+from lt_interp.methods.statistics import story_means
 
 PERMUTATIONS = {
     "weights": str,
@@ -50,7 +50,7 @@ def permutation_row(
     """
     story = prefixes.story[shuffled.prefix]
     measures = [shuffled.kl_nats, shuffled.same_top, shuffled.loss_change_nats]
-    means = mean_by_story(np.stack(measures, axis=1).astype(float), story, seed=seed)
+    means = story_means(np.stack(measures, axis=1).astype(float), story, seed=seed)
     largest = float(shuffled.max_abs_difference.max())
     row: dict[str, Any] = {
         "n_prefixes": len(np.unique(shuffled.prefix)),
@@ -63,10 +63,10 @@ def permutation_row(
         "kl_bound_nats": kl_bound(bound),
         "n_reference": len(other.prefix),
     }
-    row["kl_nats"], row["kl_low"], row["kl_high"] = numbers(means, 0)
-    row["top1_agreement"], row["top1_low"], row["top1_high"] = numbers(means, 1)
-    row["loss_change_nats"], row["loss_change_low"], row["loss_change_high"] = numbers(means, 2)
+    row["kl_nats"], row["kl_low"], row["kl_high"] = means.at(0)
+    row["top1_agreement"], row["top1_low"], row["top1_high"] = means.at(1)
+    row["loss_change_nats"], row["loss_change_low"], row["loss_change_high"] = means.at(2)
     if len(other.prefix):
-        kl = mean_by_story(other.kl_nats[:, None], prefixes.story[other.prefix], seed=seed)
-        row["reference_kl_nats"], row["reference_low"], row["reference_high"] = numbers(kl, 0)
+        kl = story_means(other.kl_nats[:, None], prefixes.story[other.prefix], seed=seed)
+        row["reference_kl_nats"], row["reference_low"], row["reference_high"] = kl.at(0)
     return row
