@@ -11,6 +11,7 @@ from lt_interp.figures.labels import stage_label
 from lt_interp.methods.result import Result
 from lt_interp.report import patching_tables as tables
 from lt_interp.report import patching_text as text
+from lt_interp.report.absent import absent_table
 from lt_interp.report.markdown import plain
 from lt_interp.report.numbers import count
 from lt_interp.report.page import Drawing, Page
@@ -64,7 +65,7 @@ def _context(result: Result) -> dict[str, Any]:
         "n_important": len(found["important"]),
         "top": tables.TOP,
         "experts_table": tables.experts_table(found["experts"]),
-        "absent": tables.absent_table(found["applies"]),
+        "absent": absent_table(found["applies"]),
     }
 
 

@@ -12,7 +12,7 @@ from lt_interp.report.numbers import (
     MINUS,
     MISSING,
     count,
-    interval,
+    ends,
     nats,
     percent,
     perplexity,
@@ -105,7 +105,7 @@ def evolution_table(evolution: pd.DataFrame) -> str:
         [
             code(row["stage"]), plain(step_name(row["stage"])), plain(row["adds"] or MISSING),
             published(row["article_perplexity"]),
-            f"**{perplexity(row['perplexity'])}**", interval(row["low"], row["high"]),
+            f"**{perplexity(row['perplexity'])}**", ends(row["low"], row["high"]),
             plain(row["scored_on"]), _sample(row["article_sample"]), _sample(row["sample"]),
         ]
         for row in evolution.to_dict("records")

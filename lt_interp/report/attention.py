@@ -14,8 +14,8 @@ from lt_interp.figures.attention_heads import head_names
 from lt_interp.figures.labels import stage_label
 from lt_interp.methods.result import Result
 from lt_interp.report import attention_text as text
+from lt_interp.report.absent import absent_table
 from lt_interp.report.attention_tables import (
-    applies_table,
     claims_table,
     repetition_table,
     scores_table,
@@ -91,7 +91,7 @@ def _context(result: Result) -> dict[str, Any]:
         "repetition": repetition_table(tables["repetition"]) if len(scores) else "",
         "untrained": untrained_table(scores) if len(scores) else "",
         "prompts": _prompts(result),
-        "applies": applies_table(tables["applies"]),
+        "applies": absent_table(tables["applies"]),
     }
 
 

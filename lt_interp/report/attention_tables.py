@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.figures.attention_heads import COLUMNS, FALSE_DISCOVERIES, head_names
-from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import MISSING, Number, count
+from lt_interp.report.numbers import MISSING, Number, count, ends, with_ends
 
 _PLACES = ("stories", "stories, first 8 tokens of a row")
 
@@ -51,7 +50,7 @@ def claims_table(claims: pd.DataFrame, claim: str) -> str:
             plain(row.quantity),
             row.where if row.where in _PLACES else code(row.where),
             number(row.value),
-            ends(row.low, row.high),
+            ends(row.low, row.high, number),
             number(row.baseline),
             number(row.untrained),
             count(row.n_queries),
@@ -66,26 +65,12 @@ def claims_table(claims: pd.DataFrame, claim: str) -> str:
     return table(headers, rows, align="llrrrrrrl")
 
 
-def applies_table(applies: pd.DataFrame) -> str:
-    """Stages without attention, and why nothing was measured on them."""
-    rows = [
-        [plain(stage_label(row.stage)), plain(str(row.reason))]
-        for row in applies[~applies["applies"].astype(bool)].itertuples()
-    ]
-    return table(["stage", "why nothing was measured"], rows, align="ll") if rows else ""
-
-
 def number(value: Number) -> str:
     """A number with three decimals below 10 and one from there on."""
     if pd.isna(value):
         return MISSING
     text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     return text.replace("-", "−")
-
-
-def ends(low: Number, high: Number) -> str:
-    """An interval, if there is one."""
-    return MISSING if pd.isna(low) or pd.isna(high) else f"[{number(low)}, {number(high)}]"
 
 
 def _grid(head_scores: pd.DataFrame, value: str, low: str, high: str, *, mark: bool) -> str:
@@ -106,5 +91,4 @@ def _grid(head_scores: pd.DataFrame, value: str, low: str, high: str, *, mark: b
 
 def _cell(row: pd.Series, value: str, low: str, high: str, mark: bool) -> str:
     same = "≈ " if mark and row["q"] >= FALSE_DISCOVERIES else ""
-    interval = "" if pd.isna(row[low]) else f" {ends(row[low], row[high])}"
-    return f"{same}{number(row[value])}{interval}"
+    return same + with_ends(row[value], row[low], row[high], number)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from lt_interp.report.markdown import listing, plain
-from lt_interp.report.numbers import count, nats, percent, small
+from lt_interp.report.numbers import count, extremes, nats, percent, small
 from lt_interp.report.text import name
 
 WINDOW, SENSITIVE = "reads only a window", "order-sensitive"  # as the analysis writes them
@@ -74,14 +74,14 @@ def size_sentence(permutations: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     rows = _sensitive(permutations, verdicts)
     if rows.empty:
         return "No trained stage reads the whole order, so shuffling it costs nothing to weigh."
-    kl, share = rows["kl_nats"], rows["sensitivity"]
-    said = f"Where the whole order is read, shuffling moves the prediction by a KL of {_span(kl)}"
+    kl, share = extremes(rows["kl_nats"], small), rows["sensitivity"]
+    said = f"Where the whole order is read, shuffling moves the prediction by a KL of {kl}"
     if share.notna().all():
-        said += f" nats, {_span(share, percent)} of what another story's prefix does"
+        said += f" nats, {extremes(share, percent)} of what another story's prefix does"
     else:
         said += " nats"
     risen = rows[rows["loss_change_low"] > 0]
-    change = _span(rows["loss_change_nats"], nats)
+    change = extremes(rows["loss_change_nats"], nats)
     return (
         f"{said}; the loss of the true next token changes by {change} nats, a rise whose interval "
         f"excludes zero at {len(risen)} of {_stages(len(rows))}."
@@ -124,12 +124,12 @@ def training_sentence(verdicts: pd.DataFrame) -> str:
         return "No stage that reads the whole order was asked with both weights."
     higher = int((both["sensitivity_low"] > both["sensitivity_high_untrained"]).sum())
     lower = int((both["sensitivity_high"] < both["sensitivity_low_untrained"]).sum())
-    shares = f"{_span(both['sensitivity_untrained'], percent)} with random weights"
+    shares = f"{extremes(both['sensitivity_untrained'], percent)} with random weights"
     return (
         "Shuffling does a share of what another story's prefix does. Where the whole order is "
-        f"read, it is {_span(both['sensitivity'], percent)} after training and {shares}: higher at "
-        f"{higher}, lower at {lower} and not told apart at {len(both) - higher - lower} of "
-        f"{_stages(len(both))}."
+        f"read, it is {extremes(both['sensitivity'], percent)} after training and {shares}: "
+        f"higher at {higher}, lower at {lower} and not told apart at "
+        f"{len(both) - higher - lower} of {_stages(len(both))}."
     )
 
 
@@ -146,9 +146,10 @@ def distance_sentence(swaps: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     at = f"{int(both['distance'].iloc[0])} and {int(both['distance_far'].iloc[0])}"
     return (
         f"Where the whole order is read, two neighbours swapped {at} tokens before the last move "
-        f"the prediction by a KL of {_span(both['kl_nats'])} and {_span(both['kl_nats_far'])} "
-        f"nats: farther back matters less at {falls}, more at {rises} and the two are not told "
-        f"apart at {len(both) - falls - rises} of {_stages(len(both))}."
+        f"the prediction by a KL of {extremes(both['kl_nats'], small)} and "
+        f"{extremes(both['kl_nats_far'], small)} nats: farther back matters less at "
+        f"{falls}, more at {rises} and the two are not told apart at "
+        f"{len(both) - falls - rises} of {_stages(len(both))}."
     )
 
 
@@ -157,12 +158,6 @@ def _sensitive(table: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
     read = verdicts[(verdicts["weights"] == "trained") & (verdicts["verdict"] == SENSITIVE)]
     rows = table[(table["weights"] == "trained") & table["stage"].isin(read["stage"])]
     return rows.merge(read[["stage", "sensitivity"]], on="stage")
-
-
-def _span(values: pd.Series, write: Callable[[float], str] = small) -> str:
-    """The least and the greatest value, or the only one."""
-    low, high = write(values.min()), write(values.max())
-    return low if low == high else f"{low} to {high}"
 
 
 def _stages(n: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import plain, table
-from lt_interp.report.numbers import MISSING, count, nats, percent, small
+from lt_interp.report.numbers import MISSING, count, nats, percent, small, with_ends
 
 
 def verdicts_table(verdicts: pd.DataFrame) -> str:
@@ -18,7 +18,7 @@ def verdicts_table(verdicts: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)), plain(row.weights), plain(row.verdict),
             "yes" if row.verdict == row.expected else f"no: {plain(row.expected)}",
-            _with_interval(row.sensitivity, row.sensitivity_low, row.sensitivity_high, percent),
+            with_ends(row.sensitivity, row.sensitivity_low, row.sensitivity_high, percent),
             small(row.max_abs_difference_behind_window), small(row.bound_behind_window),
         ]
         for row in verdicts.itertuples()
@@ -35,10 +35,10 @@ def permutations_table(permutations: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)), plain(row.weights),
             small(row.max_abs_logit_difference), small(row.bound),
-            _with_interval(row.kl_nats, row.kl_low, row.kl_high, small),
-            _with_interval(row.reference_kl_nats, row.reference_low, row.reference_high, small),
-            _with_interval(row.top1_agreement, row.top1_low, row.top1_high, percent),
-            _with_interval(row.loss_change_nats, row.loss_change_low, row.loss_change_high, nats),
+            with_ends(row.kl_nats, row.kl_low, row.kl_high, small),
+            with_ends(row.reference_kl_nats, row.reference_low, row.reference_high, small),
+            with_ends(row.top1_agreement, row.top1_low, row.top1_high, percent),
+            with_ends(row.loss_change_nats, row.loss_change_low, row.loss_change_high, nats),
         ]
         for row in permutations.itertuples()
     ]  # fmt: skip
@@ -74,11 +74,4 @@ def _swap(row: Any) -> str:
         return MISSING
     if row.max_abs_logit_difference <= row.bound:
         return "rounding"
-    return _with_interval(row.kl_nats, row.low, row.high, small)
-
-
-def _with_interval(value: Any, low: Any, high: Any, write: Any) -> str:
-    """A number and its interval, if it has one."""
-    if pd.isna(low) or pd.isna(high):
-        return write(value)
-    return f"{write(value)} ({write(low)} to {write(high)})"
+    return with_ends(row.kl_nats, row.low, row.high, small)

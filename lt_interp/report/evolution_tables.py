@@ -9,7 +9,7 @@ from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import (
     MISSING,
     count,
-    interval,
+    ends,
     millions,
     nats,
     perplexity,
@@ -38,7 +38,7 @@ def ladder_table(ladder: pd.DataFrame, samples: pd.DataFrame) -> str:
             [
                 code(row.stage), plain(step_name(row.stage)), plain(row.adds or MISSING),
                 f"**{perplexity(row.perplexity)}**",
-                interval(row.perplexity_low, row.perplexity_high),
+                ends(row.perplexity_low, row.perplexity_high),
                 published(row.article_perplexity) + _scored_mark(row.article_scored_on),
                 perplexity(row.perplexity_last_token), millions(row.tokens_seen), ours, article,
             ]
@@ -74,7 +74,7 @@ def seeds_table(ladder: pd.DataFrame) -> str:
     rows = [
         [
             plain(stage_label(row.stage)), str(row.seed), perplexity(row.perplexity),
-            interval(row.perplexity_low, row.perplexity_high), millions(row.tokens_seen),
+            ends(row.perplexity_low, row.perplexity_high), millions(row.tokens_seen),
         ]
         for row in repeated.sort_values("stage", kind="stable").itertuples()
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from lt_interp.figures.labels import main_runs, step_name
 from lt_interp.methods.result import Result
 from lt_interp.report.markdown import code, listing, plain, table
-from lt_interp.report.numbers import MISSING, count, interval, millions, perplexity, published
+from lt_interp.report.numbers import MISSING, count, ends, millions, perplexity, published
 from lt_interp.report.page import Page
 from lt_interp.report.provenance import corpus_sentences, how_made
 
@@ -54,7 +54,7 @@ def _glance(result: Result) -> str:
         [
             code(row.stage), plain(step_name(row.stage)), plain(row.adds or MISSING),
             count(row.parameters), millions(row.tokens_seen), f"**{perplexity(row.perplexity)}**",
-            interval(row.perplexity_low, row.perplexity_high), published(row.article_perplexity),
+            ends(row.perplexity_low, row.perplexity_high), published(row.article_perplexity),
         ]
         for row in main_runs(result.tables["ladder"]).itertuples()
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from lt_interp.figures.logit_lens import (
 from lt_interp.methods.result import Result
 from lt_interp.report import logit_lens_tables as tables
 from lt_interp.report import logit_lens_text as text
+from lt_interp.report.absent import absent_table
 from lt_interp.report.markdown import code
 from lt_interp.report.page import Drawing, Page
 
@@ -93,7 +94,7 @@ def _context(result: Result) -> dict[str, Any]:
         "left_out": text.left_out_sentence(result.tables["prompts_left_out"]),
         "corpus_table": tables.corpus_table(corpus),
         "baselines": tables.baselines_table(baselines),
-        "absent": tables.absent_table(result.tables["applies"]),
+        "absent": absent_table(result.tables["applies"]),
         "attribution": tables.attribution_table(attribution) if len(attribution) else "",
         "attribution_answer": text.attribution_sentence(attribution, applies, best) if best else "",
         "refused_sentence": text.refused_sentence(applies),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from lt_interp.figures.attribution import component_label
@@ -11,7 +9,7 @@ from lt_interp.figures.labels import stage_label
 from lt_interp.figures.logit_lens import point_label
 from lt_interp.report.logit_lens_text import logits, loss
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import MISSING, count, nats, percent, small
+from lt_interp.report.numbers import count, ends, nats, percent, small, with_ends
 
 
 def corpus_table(corpus: pd.DataFrame) -> str:
@@ -20,18 +18,22 @@ def corpus_table(corpus: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)),
             plain(point_label(row.point)) + (" \\*" if row.descriptive else ""),
-            loss(row.loss_nats), _span(row.low, row.high, loss),
-            f"{percent(row.top1_accuracy)} ({_span(row.top1_low, row.top1_high, percent)})",
-            f"{row.median_rank:g}", loss(row.kl_to_final_nats),
-            f"{nats(row.change_from_previous_nats)}{_ends(row.change_low, row.change_high)}",
-            small(row.q), loss(row.untrained_loss_nats), count(row.n_tokens), count(row.n_stories),
+            loss(row.loss_nats), ends(row.low, row.high, loss),
+            with_ends(row.top1_accuracy, row.top1_low, row.top1_high, percent),
+            with_ends(row.probability, row.probability_low, row.probability_high, percent),
+            with_ends(row.geometric_mean_rank, row.rank_low, row.rank_high, _rank),
+            with_ends(row.kl_to_final_nats, row.kl_low, row.kl_high, loss),
+            with_ends(row.change_from_previous_nats, row.change_low, row.change_high, nats),
+            small(row.q),
+            with_ends(row.untrained_loss_nats, row.untrained_low, row.untrained_high, loss),
+            count(row.n_tokens), count(row.n_stories),
         ]
         for row in corpus.itertuples()
     ]  # fmt: skip
     headers = ["stage", "read after", "loss (nats)", "95% interval", "first guess right",
-               "median rank", "KL to the end (nats)", "change (nats)", "q", "untrained (nats)",
-               "tokens", "stories"]  # fmt: skip
-    return table(headers, rows, align="ll" + "r" * 10)
+               "its probability", "its rank (geometric mean)", "KL to the end (nats)",
+               "change (nats)", "q", "untrained (nats)", "tokens", "stories"]  # fmt: skip
+    return table(headers, rows, align="ll" + "r" * 11)
 
 
 def prompt_table(prompts: pd.DataFrame, stage: str, prompt: str) -> str:
@@ -54,7 +56,7 @@ def baselines_table(baselines: pd.DataFrame) -> str:
     """What is reached without reading anything."""
     names = {"uniform": "all tokens alike", "unigram": "the frequencies of the tokens alone"}
     rows = [
-        [names[row.baseline], loss(row.loss_nats), _span(row.low, row.high, loss),
+        [names[row.baseline], loss(row.loss_nats), ends(row.low, row.high, loss),
          percent(row.top1_accuracy), count(row.n_tokens)]
         for row in baselines.itertuples()
     ]  # fmt: skip
@@ -67,9 +69,10 @@ def attribution_table(attribution: pd.DataFrame) -> str:
     rows = [
         [
             plain(stage_label(row.stage)), plain(component_label(row.component)),
-            f"{logits(row.contribution_logits)}{_ends(row.low, row.high, logits)}",
-            logits(row.shuffled_contribution_logits)
-            + _ends(row.shuffled_low, row.shuffled_high, logits),
+            with_ends(row.contribution_logits, row.low, row.high, logits),
+            with_ends(
+                row.shuffled_contribution_logits, row.shuffled_low, row.shuffled_high, logits
+            ),
             small(row.q), count(row.n_tokens), count(row.n_stories),
         ]
         for row in attribution.itertuples()
@@ -86,16 +89,5 @@ def refused_table(applies: pd.DataFrame) -> str:
     return table(["stage", "why not"], rows, align="ll") if rows else ""
 
 
-def absent_table(applies: pd.DataFrame) -> str:
-    """Stages that the lens cannot read, and why."""
-    absent = applies[~applies["applies"]]
-    rows = [[plain(stage_label(row.stage)), plain(row.reason)] for row in absent.itertuples()]
-    return table(["stage", "why not"], rows, align="ll") if rows else ""
-
-
-def _span(low: float, high: float, write: Any) -> str:
-    return MISSING if pd.isna(low) else f"{write(low)} to {write(high)}"
-
-
-def _ends(low: float, high: float, write: Any = nats) -> str:
-    return "" if pd.isna(low) else f" [{write(low)}, {write(high)}]"
+def _rank(value: float) -> str:
+    return f"{value:,.1f}"

@@ -110,10 +110,10 @@ def _step(row: Any) -> str:
 
 
 def untrained_sentence(corpus: pd.DataFrame, baselines: pd.DataFrame) -> str:
-    """Whether the lens reads anything in stages that were never trained."""
+    """Whether the lens reads anything in stages that were never trained, by whole intervals."""
     uniform = float(baselines.set_index("baseline").loc["uniform", "loss_nats"])
     low, high = corpus["untrained_loss_nats"].min(), corpus["untrained_loss_nats"].max()
-    better = corpus[corpus["untrained_loss_nats"] < uniform]
+    better = corpus[corpus["untrained_high"] < uniform]
     span = f"between {loss(low)} and {loss(high)} nats; all tokens alike give {loss(uniform)}"
     if better.empty:
         return f"In untrained stages the lens is nowhere better than chance ({span})."

@@ -11,7 +11,7 @@ from lt_interp.figures.labels import main_runs
 from lt_interp.figures.moe_routing import EMBEDDINGS, POOLED, RANDOM, UNTRAINED, run_label
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.moe_routing_text import SHUFFLED
-from lt_interp.report.numbers import MISSING, count, nats, percent, small
+from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small, with_ends
 
 TOP_TOKENS = 8
 TOKEN_ALONE = "token embedding alone, own router"
@@ -22,18 +22,8 @@ def run(row: Any) -> str:
     return plain(run_label(row.stage, row.train_seed))
 
 
-def _span(low: Any, high: Any, form: Callable[[Any], str] = percent) -> str:
-    return MISSING if pd.isna(low) or pd.isna(high) else f"{form(low)} to {form(high)}"
-
-
 def _number(value: Any) -> str:
     return MISSING if pd.isna(value) else f"{value:.2f}"
-
-
-def _with_interval(row: pd.Series, form: Callable[[Any], str]) -> str:
-    """The value, with its interval by stories where one was measured."""
-    value = form(row["value"])
-    return value if pd.isna(row["low"]) else f"{value} ({_span(row['low'], row['high'], form)})"
 
 
 def _common(number: Any) -> str:
@@ -54,10 +44,11 @@ def nulls_table(nulls: pd.DataFrame, statistic: str, form: Callable[[Any], str])
         of = some.set_index("null")
         first, random, fresh = some.iloc[0], of.loc[RANDOM], of.loc[UNTRAINED]
         rows.append([
-            run(first), plain(first["layer"]), _with_interval(first, form),
-            f"{form(random['null_mean'])} ({_span(random['null_low'], random['null_high'], form)})",
+            run(first), plain(first["layer"]),
+            with_ends(first["value"], first["low"], first["high"], form),
+            with_ends(random["null_mean"], random["null_low"], random["null_high"], form),
             small(random["p"]),
-            f"{form(fresh['null_mean'])} ({_span(fresh['null_low'], fresh['null_high'], form)})",
+            with_ends(fresh["null_mean"], fresh["null_low"], fresh["null_high"], form),
             form(of.loc[EMBEDDINGS, "null_mean"]), form(of.loc[SHUFFLED, "null_mean"]),
         ])  # fmt: skip
     headers = ["run", "layer", "its own router", "random routers (95%)", "p",
@@ -78,7 +69,7 @@ def agreement_with_embeddings_table(nulls: pd.DataFrame, agreement: str, kappa: 
             _number(random["value"]), percent(of.loc[(alone, agreement), "null_mean"]),
             _number(of.loc[(alone, kappa), "null_mean"]),
             f"{_number(random['null_mean'])} "
-            f"({_span(random['null_low'], random['null_high'], _number)})",
+            f"({ends(random['null_low'], random['null_high'], _number)})",
         ])  # fmt: skip
     headers = ["run", "layer", "token and position", "kappa", "token", "kappa",
                "kappa of random routers, token and position (95%)"]  # fmt: skip
@@ -177,7 +168,7 @@ def information_table(information: pd.DataFrame) -> str:
         [run(row), plain(row.layer), plain(row.quantity), f"{row.value_nats:.4f}",
          MISSING if pd.isna(row.null_mean) else f"{row.null_mean:.4f}",
          MISSING if pd.isna(row.corrected) else f"{row.corrected:.4f}",
-         _span(row.low, row.high, lambda value: f"{value:.4f}"),
+         ends(row.low, row.high, lambda value: f"{value:.4f}"),
          MISSING if pd.isna(row.corrected) else f"{row.corrected / 0.6931471805599453:.4f}",
          percent(row.corrected_share_of_entropy), small(row.p)]
         for row in information.itertuples()
@@ -192,7 +183,7 @@ def causal_table(causal: pd.DataFrame) -> str:
     mine = causal[causal["token_class"] == "all"]
     rows = [
         [run(row), plain(row.layer), plain(row.intervention), nats(row.loss_change_nats),
-         _span(row.low, row.high, nats), count(row.n_tokens), count(row.n_stories)]
+         ends(row.low, row.high, nats), count(row.n_tokens), count(row.n_stories)]
         for row in mine.itertuples()
     ]  # fmt: skip
     headers = ["run", "layer", "tokens", "change of the loss, nats", "95%", "n", "stories"]
@@ -204,7 +195,7 @@ def feelings_table(feelings: pd.DataFrame) -> str:
     rows = [
         [run(row), plain(row.layer), plain(row.matched_by), _common(row.common_expert),
          percent(row.feeling_share), percent(row.matched_share),
-         _span(row.null_low, row.null_high), small(row.p), small(row.q),
+         ends(row.null_low, row.null_high, percent), small(row.p), small(row.q),
          percent(row.random_routers_apart), percent(row.random_routers_as_far), count(row.n_words),
          count(row.n_others)]
         for row in feelings.itertuples()
@@ -237,7 +228,8 @@ def load_table(load: pd.DataFrame) -> str:
     """The load of each expert."""
     rows = [
         [run(row), plain(row.layer), str(row.expert), _common(row.common_expert),
-         percent(row.share), _span(row.low, row.high), count(row.n_decisions), count(row.n_stories)]
+         percent(row.share), ends(row.low, row.high, percent), count(row.n_decisions),
+         count(row.n_stories)]
         for row in load.itertuples()
     ]  # fmt: skip
     headers = ["run", "layer", "expert as stored", "common number", "load", "95%", "decisions",
@@ -248,7 +240,7 @@ def load_table(load: pd.DataFrame) -> str:
 def repetition_table(repetition: pd.DataFrame) -> str:
     """How often neighbours share an expert."""
     rows = [
-        [run(row), plain(row.layer), percent(row.repeated_share), _span(row.low, row.high),
+        [run(row), plain(row.layer), percent(row.repeated_share), ends(row.low, row.high, percent),
          percent(row.chance_sum_p_squared), percent(row.expected_from_tokens), count(row.n_pairs)]
         for row in repetition.itertuples()
     ]  # fmt: skip
@@ -261,7 +253,7 @@ def margin_table(margin: pd.DataFrame) -> str:
     """How clearly routers decide."""
     rows = [
         [run(row), plain(row.layer), plain(row.quantity.replace("_", " ")), f"{row.value:.3f}",
-         _span(row.low, row.high, lambda value: f"{value:.3f}"), count(row.n_decisions)]
+         ends(row.low, row.high, lambda value: f"{value:.3f}"), count(row.n_decisions)]
         for row in margin.itertuples()
     ]  # fmt: skip
     return table(["run", "layer", "quantity", "mean", "95%", "decisions"], rows, align="lllrrr")

@@ -284,9 +284,3 @@ def _cases(nulls: pd.DataFrame, stage: str, statistic: str, null: str) -> pd.Dat
 def cases(n: int) -> str:
     """How many layers of runs."""
     return "1 case" if n == 1 else f"{n} cases (a layer of a run each)"
-
-
-def span(values: pd.Series) -> str:
-    """Smallest and largest share."""
-    low, high = percent(values.min()), percent(values.max())
-    return low if low == high else f"{low} to {high}"

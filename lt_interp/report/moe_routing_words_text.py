@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.report.markdown import code
-from lt_interp.report.moe_routing_text import cases, span
-from lt_interp.report.numbers import count, percent
+from lt_interp.report.moe_routing_text import cases
+from lt_interp.report.numbers import count, extremes, percent
 from lt_interp.report.text import name
 
 ALIGNED = "aligned across models"
@@ -51,9 +51,9 @@ def article_sentence(agreement: pd.DataFrame) -> str:
     )
     return (
         f"Of the article's words, all over 80% there, {over} of {words} (over all runs) go over "
-        f"80% to the same expert here. Their mean share is {span(mine['mean_share'])} where that "
-        f"expert's load is {span(mine['mean_load'])}, {verdict}. {about} No "
-        "interval is at hand for these differences, so the side on which they lie is no finding."
+        f"80% to the same expert here. Their mean share is {extremes(mine['mean_share'], percent)} "
+        f"where that expert's load is {extremes(mine['mean_load'], percent)}, {verdict}. {about} "
+        "No interval is at hand for these differences, so the side on which they lie is no finding."
     )
 
 

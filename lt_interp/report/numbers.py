@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,9 @@ MINUS = "−"
 
 Number = Any
 """A number of Python or of a table's column; `None`, nan or `pandas.NA` where it is missing."""
+
+Write = Callable[[Number], str]
+"""How a kind of number is written."""
 
 
 def _known(value: Number) -> bool:
@@ -35,9 +39,22 @@ def published(value: Number) -> str:
     return f"{value:,.1f}" if _known(value) else MISSING
 
 
-def interval(low: Number, high: Number) -> str:
-    """Both ends of a perplexity's interval: `"8.20 to 8.42"`."""
-    return f"{perplexity(low)} to {perplexity(high)}" if _known(low) and _known(high) else MISSING
+def ends(low: Number, high: Number, write: Write = perplexity) -> str:
+    """Both ends of an interval: `"8.20 to 8.42"`."""
+    return f"{write(low)} to {write(high)}" if _known(low) and _known(high) else MISSING
+
+
+def with_ends(value: Number, low: Number, high: Number, write: Write) -> str:
+    """A number and its interval, if it has one: `"20.0% (15.0% to 25.0%)"`."""
+    if not _known(low) or not _known(high):
+        return write(value)
+    return f"{write(value)} ({ends(low, high, write)})"
+
+
+def extremes(values: pd.Series, write: Write) -> str:
+    """The least and the greatest of several numbers, or the only one."""
+    low, high = write(values.min()), write(values.max())
+    return low if low == high else f"{low} to {high}"
 
 
 def nats(value: Number) -> str:

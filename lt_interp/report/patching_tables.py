@@ -9,7 +9,7 @@ import pandas as pd
 from lt_interp.figures.activation_patching import part_label
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import MISSING, count, nats, percent, small
+from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small
 from lt_interp.report.patching_text import share
 
 TOP = 5  # parts of each stage on the page; all are in the .csv
@@ -22,8 +22,8 @@ def accuracy_table(accuracy: pd.DataFrame) -> str:
     rows = [
         [
             plain(stage_label(row.stage)), count(row.n_pairs), percent(row.share_right),
-            _ends(row.low, row.high), percent(row.untrained_share_right), nats(row.clean_nats),
-            nats(row.corrupt_nats), count(row.kept),
+            ends(row.low, row.high, share), percent(row.untrained_share_right),
+            nats(row.clean_nats), nats(row.corrupt_nats), count(row.kept),
         ]
         for row in accuracy.itertuples()
     ]  # fmt: skip
@@ -52,9 +52,10 @@ def important_table(important: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)),
             plain(part_label(row.component, row.layer, row.head, row.position_role)),
-            f"**{share(row.recovery)}**", _ends(row.low, row.high), _share(row.donor_recovery),
+            f"**{share(row.recovery)}**", ends(row.low, row.high, share),
+            _share(row.donor_recovery),
             MISSING if pd.isna(row.noising_recovery) else share(1 - row.noising_recovery),
-            _ends(row.template_low, row.template_high), small(row.q), count(row.n_pairs),
+            ends(row.template_low, row.template_high, share), small(row.q), count(row.n_pairs),
         ]
         for row in important[important["rank"] <= TOP].itertuples()
     ]  # fmt: skip
@@ -69,23 +70,12 @@ def experts_table(experts: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)), plain(row.patched), str(row.layer),
             MISSING if pd.isna(row.expert) else str(int(row.expert)), plain(row.position_role),
-            plain(row.direction), share(row.recovery), _ends(row.low, row.high),
+            plain(row.direction), share(row.recovery), ends(row.low, row.high, share),
             small(row.kl_nats), percent(row.share_changed), small(row.q), count(row.n_pairs),
         ]
         for row in experts.itertuples()
     ]  # fmt: skip
     return table(headers, rows, align="llrrllrrrrrr")
-
-
-def absent_table(applies: pd.DataFrame) -> str:
-    """Stages that were not patched, and why; nothing if there is none."""
-    absent = applies[~applies["applies"].astype(bool)]
-    rows = [[plain(stage_label(row.stage)), plain(row.reason)] for row in absent.itertuples()]
-    return table(["stage", "why nothing was patched"], rows, align="ll") if rows else ""
-
-
-def _ends(low: Any, high: Any) -> str:
-    return MISSING if pd.isna(low) or pd.isna(high) else f"{share(low)} to {share(high)}"
 
 
 def _share(value: Any) -> str:

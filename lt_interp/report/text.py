@@ -11,7 +11,7 @@ import pandas as pd
 from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.perplexity import LAST_TOKEN
 from lt_interp.report.markdown import listing, plain
-from lt_interp.report.numbers import MINUS, count, interval, nats, perplexity
+from lt_interp.report.numbers import MINUS, count, ends, nats, perplexity
 
 # The stretch of the ladder where every rung is expected to gain on the one before it.
 CHAIN = ("04_attention", "05_attn_position", "06_ffn", "07_block", "08_two_blocks", "09_multi_head")
@@ -42,7 +42,7 @@ def best_sentence(ladder: pd.DataFrame) -> str:
 
 
 def _with_interval(row: pd.Series) -> str:
-    span = interval(row["perplexity_low"], row["perplexity_high"])
+    span = ends(row["perplexity_low"], row["perplexity_high"])
     return f"perplexity {perplexity(row['perplexity'])} (95% interval {span})"
 
 

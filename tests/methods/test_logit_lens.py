@@ -81,7 +81,14 @@ def test_numbers_of_every_point(result: Result) -> None:
     assert (table["low"] < table["loss_nats"]).all()
     assert (table["loss_nats"] < table["high"]).all()
     assert table["top1_accuracy"].between(table["top1_low"], table["top1_high"]).all()
-    assert table["median_rank"].between(1, 256).all()
+    for mean, low, high in (
+        ("probability", "probability_low", "probability_high"),
+        ("geometric_mean_rank", "rank_low", "rank_high"),
+        ("untrained_loss_nats", "untrained_low", "untrained_high"),
+    ):
+        assert table[mean].between(table[low], table[high]).all()
+    assert (table["probability"] > np.exp(-table["loss_nats"])).all()  # Jensen
+    assert table["rank_low"].ge(1).all()
     last = table.drop_duplicates("stage", keep="last")
     assert last["kl_to_final_nats"].eq(0).all()
     assert not last["descriptive"].any()

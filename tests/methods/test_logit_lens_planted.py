@@ -68,7 +68,8 @@ def test_the_lens_finds_it_where_it_is_written_and_not_before(part: str, found_a
     assert np.allclose(losses[:found_at], math.log(V), atol=1e-4)
     assert (losses[found_at:] < 0.01).all()
     assert [row["top1_accuracy"] for row in rows] == [0.0] * found_at + [1.0] * (5 - found_at)
-    assert [row["median_rank"] for row in rows] == [V] * found_at + [1] * (5 - found_at)
+    ranks = [row["geometric_mean_rank"] for row in rows]
+    assert np.allclose(ranks, [V] * found_at + [1] * (5 - found_at))
     assert rows[found_at]["change_high"] < -1
     assert rows[found_at]["p"] < 0.05
     assert {row["p"] for row in rows[1:]} == {1.0, rows[found_at]["p"]}

@@ -28,7 +28,10 @@ def corpus(stages) -> pd.DataFrame:
                 "stage": stage, "point": point, "order": order,
                 "descriptive": points is CHAIN and order < 2, "loss_nats": loss, "low": loss - 0.1,
                 "high": loss + 0.1, "top1_accuracy": 0.2, "top1_low": 0.15, "top1_high": 0.25,
-                "median_rank": 5.0, "kl_to_final_nats": 0.5, "untrained_loss_nats": 8.5,
+                "probability": 0.1, "probability_low": 0.09, "probability_high": 0.11,
+                "geometric_mean_rank": 5.0, "rank_low": 4.5, "rank_high": 5.5,
+                "kl_to_final_nats": 0.5, "kl_low": 0.4, "kl_high": 0.6,
+                "untrained_loss_nats": 8.5, "untrained_low": 8.4, "untrained_high": 8.6,
                 "change_from_previous_nats": change,
                 "change_low": change and change - 0.05, "change_high": change and change + 0.05,
                 "p": change and 0.001, "q": change and 0.002, "n_tokens": 20_145, "n_stories": 151,
@@ -175,11 +178,13 @@ def test_the_page_holds_the_numbers_of_the_result(page):
     content = (page() / "report.md").read_text("utf-8")
     (line,) = [one for one in content.splitlines()
                if one.startswith("| 07 + Residual/LN | attention 0 |")]  # fmt: skip
-    assert "| 4.50 | 4.40 to 4.60 | 20.0% (15.0% to 25.0%) | 5 | 0.50 |" in line
-    assert "−0.500 [−0.550, −0.450]" in line
+    assert "| 4.50 | 4.40 to 4.60 | 20.0% (15.0% to 25.0%) | 10.0% (9.0% to 11.0%) |" in line
+    assert "| 5.0 (4.5 to 5.5) | 0.50 (0.40 to 0.60) | −0.500 (−0.550 to −0.450) |" in line
     assert "| 05 + Position | token embedding \\* |" in content
     assert "| 3 (10.0%) | 2 (10.0%) | 1 (10.0%) |" in content
-    assert "| 07 + Residual/LN | L0H0 | +1.00 [+0.90, +1.10] | −0.50 [−0.60, −0.40] |" in content
+    assert (
+        "| 07 + Residual/LN | L0H0 | +1.00 (+0.90 to +1.10) | −0.50 (−0.60 to −0.40) |" in content
+    )
 
 
 def test_headline_is_the_answer(lens):
@@ -231,6 +236,8 @@ def test_untrained_and_chains_turn_with_their_numbers(lens):
     table, baselines = tables["lens_corpus"], tables["lens_baselines"]
     assert "nowhere better than chance" in text.untrained_sentence(table, baselines)
     table.loc[0, "untrained_loss_nats"] = 8.0
+    assert "nowhere better" in text.untrained_sentence(table, baselines)  # the interval decides
+    table.loc[0, "untrained_high"] = 8.1
     assert "better than all tokens alike at 1 of 9 points" in text.untrained_sentence(
         table, baselines
     )

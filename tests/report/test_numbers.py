@@ -38,11 +38,11 @@ def test_what_is_missing_is_a_dash(missing):
     functions = [numbers.perplexity, numbers.published, numbers.nats, numbers.count,
                  numbers.millions, numbers.small, numbers.percent]  # fmt: skip
     assert {function(missing) for function in functions} == {numbers.MISSING}
-    assert numbers.interval(missing, 1.0) == numbers.MISSING
+    assert numbers.ends(missing, 1.0) == numbers.MISSING
 
 
 def test_others():
     assert numbers.count(1052672) == "1,052,672"
     assert numbers.millions(55_080_000) == "55.1 M"
     assert numbers.percent(0.3204) == "32.0%"
-    assert numbers.interval(8.2, 8.46) == "8.20 to 8.46"
+    assert numbers.ends(8.2, 8.46) == "8.20 to 8.46"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from lt_interp.methods.checkpoints import untrained
 from lt_interp.methods.logit_lens.points import lens_points, read_points
 from lt_interp.methods.logit_lens.readout import read
 from lt_interp.methods.significance import sign_flip_p
-from lt_interp.methods.statistics import Interval, story_bootstrap, story_totals
+from lt_interp.methods.statistics import Interval, story_bootstrap, story_means, story_totals
 from lt_interp.model.stage_model import StageModel
 
 BATCH_ROWS = 8
@@ -33,11 +34,18 @@ CORPUS = {
     "top1_accuracy": float,
     "top1_low": float,
     "top1_high": float,
-    "median_rank": float,
+    "probability": float,
+    "probability_low": float,
+    "probability_high": float,
+    "geometric_mean_rank": float,
+    "rank_low": float,
+    "rank_high": float,
     "kl_to_final_nats": float,
     "kl_low": float,
     "kl_high": float,
     "untrained_loss_nats": float,
+    "untrained_low": float,
+    "untrained_high": float,
     "untrained_n_tokens": int,
     "change_from_previous_nats": float,
     "change_low": float,
@@ -50,9 +58,13 @@ CORPUS = {
 ESTIMATES = (
     ("loss_nats", "low", "high"),
     ("top1_accuracy", "top1_low", "top1_high"),
+    ("probability", "probability_low", "probability_high"),
+    ("geometric_mean_rank", "rank_low", "rank_high"),
     ("kl_to_final_nats", "kl_low", "kl_high"),
     ("change_from_previous_nats", "change_low", "change_high"),
 )
+GEOMETRIC = 3  # which of them is measured as a logarithm
+UNTRAINED = ("untrained_loss_nats", "untrained_low", "untrained_high")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,15 +139,17 @@ def corpus_rows(
     counts = np.bincount(sample.story.ravel())
     intervals = [
         story_bootstrap(sample.by_story(values), counts, seed=seed)
-        for values in (loss, (rank == 1).astype(float), kl, change)
+        for values in (loss, (rank == 1).astype(float), np.exp(-loss), np.log(rank), kl, change)
     ]
+    intervals[GEOMETRIC] = _exp(intervals[GEOMETRIC])
+    fresh = story_means(baseline.T, part.story.ravel(), seed=seed)
     p = sign_flip_p(sample.by_story(change), seed=seed)
     table = []
     for order, point in enumerate(lens_points(model.config)):
         row = _estimates(intervals, order) | {
             "point": point.name, "layer": point.layer, "order": order,
-            "descriptive": point.descriptive, "median_rank": float(np.median(rank[order])),
-            "untrained_loss_nats": float(baseline[order].mean()),
+            "descriptive": point.descriptive,
+            **dict(zip(UNTRAINED, fresh.at(order), strict=True)),
             "untrained_n_tokens": part.n_tokens, "p": float(p[order]),
             "n_tokens": sample.n_tokens, "n_stories": len(counts),
         }  # fmt: skip
@@ -148,10 +162,16 @@ def corpus_rows(
 def _estimates(intervals: list[Interval], order: int) -> dict[str, Any]:
     """The estimates of one point with their ends, by the names of their columns."""
     return {
-        name: float(values[order])
+        name: value
         for names, found in zip(ESTIMATES, intervals, strict=True)
-        for name, values in zip(names, (found.estimate, found.low, found.high), strict=True)
+        for name, value in zip(names, found.at(order), strict=True)
     }
+
+
+def _exp(found: Interval) -> Interval:
+    """A mean of logarithms and its ends as a geometric mean."""
+    ends = {name: np.exp(getattr(found, name)) for name in ("estimate", "low", "high")}
+    return dataclasses.replace(found, **ends)
 
 
 def _measure(
