@@ -80,7 +80,8 @@ def story_bootstrap(
         nan = np.full_like(estimate, np.nan)
         return Interval(estimate=estimate, low=nan, high=nan, n_stories=1)
     drawn = [
-        (times @ totals) / (times @ counts)[:, None] for times in _times(n_stories, seed, draws)
+        (times @ totals) / (times @ counts)[:, None]
+        for times in story_draws(n_stories, seed=seed, draws=draws)
     ]
     low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Interval(estimate=estimate, low=low, high=high, n_stories=n_stories)
@@ -179,7 +180,10 @@ def story_ratios(
     several = (below > 0).sum(axis=0) > 1
     if several.any():
         above, below = above[:, several], below[:, several]
-        drawn = [_divide(times @ above, times @ below) for times in _times(len(above), seed, draws)]
+        drawn = [
+            _divide(times @ above, times @ below)
+            for times in story_draws(len(above), seed=seed, draws=draws)
+        ]
         ends = [(1 - level) / 2, (1 + level) / 2]
         low[several], high[several] = np.nanquantile(np.concatenate(drawn), ends, axis=0)
     return Interval(estimate=estimate, low=low, high=high, n_stories=int(counted.sum()))
@@ -192,24 +196,30 @@ def _divide(
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 
-def _times(n_stories: int, seed: int, draws: int) -> Iterator[Float[np.ndarray, "draw story"]]:
-    """How often each draw takes each story, a chunk of draws at a time."""
+def story_draws(
+    n_stories: int, *, seed: int, draws: int = DRAWS
+) -> Iterator[Float[np.ndarray, "draw story"]]:
+    """How often each draw takes each story, a chunk of draws at a time.
+
+    Args:
+        n_stories: How many there are, and how many every draw takes.
+        seed: Of the resampling.
+        draws: How many resampled sets.
+    """
     if draws * n_stories <= CHUNK_CELLS:
-        yield _all_times(n_stories, seed, draws)
+        yield _all_draws(n_stories, seed, draws)
         return
     rng, chunk = np.random.default_rng(seed), max(1, CHUNK_CELLS // n_stories)
     for start in range(0, draws, chunk):
-        yield _draw_times(rng, n_stories, min(chunk, draws - start))
+        yield _draw(rng, n_stories, min(chunk, draws - start))
 
 
 @lru_cache(maxsize=4)
-def _all_times(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
+def _all_draws(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
     """All draws at once: the same for every quantity of an analysis, and slow to draw."""
-    return _draw_times(np.random.default_rng(seed), n_stories, draws)
+    return _draw(np.random.default_rng(seed), n_stories, draws)
 
 
-def _draw_times(
-    rng: np.random.Generator, n_stories: int, draws: int
-) -> Float[np.ndarray, "draw story"]:
+def _draw(rng: np.random.Generator, n_stories: int, draws: int) -> Float[np.ndarray, "draw story"]:
     chances = np.full(n_stories, 1 / n_stories)
     return rng.multinomial(n_stories, chances, size=draws).astype(np.float64)

@@ -195,16 +195,17 @@ def feelings_table(feelings: pd.DataFrame) -> str:
     rows = [
         [run(row), plain(row.layer), plain(row.matched_by), _common(row.common_expert),
          percent(row.feeling_share), percent(row.matched_share),
+         with_ends(row.difference, row.low, row.high, percent),
          ends(row.null_low, row.null_high, percent), small(row.p), small(row.q),
          percent(row.random_routers_apart), percent(row.random_routers_as_far), count(row.n_words),
          count(row.n_others)]
         for row in feelings.itertuples()
     ]  # fmt: skip
     headers = ["run", "layer", "matched by", "expert, common number", "feeling words to it",
-               "matched words",
+               "matched words", "difference (95% by stories)",
                "difference under permutation (95%)", "p", "q", "random routers apart at 5%",
                "random routers as far apart", "feeling words", "others"]  # fmt: skip
-    return table(headers, rows, align="llllrrrrrrrrr")
+    return table(headers, rows, align="llllrrrrrrrrrr")
 
 
 def feeling_shares_table(shares: pd.DataFrame) -> str:

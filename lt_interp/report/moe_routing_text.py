@@ -241,8 +241,8 @@ def causal_sentence(causal: pd.DataFrame, stage: str) -> str:
 def _caution(stage: str) -> str:
     """What the figures hold beside the choice of the expert."""
     others = (
-        " All tokens are sent elsewhere at once: below the last layer a token's figure, and that "
-        "of its class, also holds what was done to the tokens before it."
+        " All tokens are sent elsewhere at once: below the last layer a token's figure also holds "
+        "what was done to the tokens before it. By class, only tokens of the class are sent."
     )
     if stage != GATED:
         return others

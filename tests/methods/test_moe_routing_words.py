@@ -13,7 +13,8 @@ from lt_interp.methods.moe_routing.alignment import align
 from lt_interp.methods.moe_routing.article_words import article_counts, labelings, labels_text
 from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.feelings import feeling_words
-from lt_interp.methods.moe_routing.matched_words import (
+from lt_interp.methods.moe_routing.matching import (
+    difference_interval,
     differences,
     frequency_blocks,
     permutation_test,
@@ -113,6 +114,19 @@ def test_deviation_is_that_of_the_permutations() -> None:
         drawn.append(differences(share[order][None], marked, strata)[0][0])
     assert_allclose(np.mean(drawn), 0, atol=4 * deviation[0] / np.sqrt(2000))
     assert_allclose(np.std(drawn), deviation[0], rtol=0.08)
+
+
+def test_the_interval_of_the_difference_is_that_of_resampled_stories() -> None:
+    # One stratum, one word of each kind, ten decisions a story: a difference of two means.
+    rng = np.random.default_rng(5)
+    sent = rng.binomial(10, [0.7, 0.4], size=(300, 2))
+    n = np.full_like(sent, 10)
+    marked, strata = np.array([True, False]), np.zeros(2, dtype=np.int64)
+    low, high = difference_interval(sent, n, marked, strata, seed=0)
+    each = (sent[:, 0] - sent[:, 1]) / 10
+    half = 1.96 * each.std() / np.sqrt(300)
+    assert_allclose([low, high], [each.mean() - half, each.mean() + half], atol=0.15 * half)
+    assert np.isnan(difference_interval(sent[:1], n[:1], marked, strata, seed=0)).all()
 
 
 @pytest.mark.slow

@@ -28,7 +28,12 @@ from lt_interp.methods.moe_routing.information import (
     information_rows,
 )
 from lt_interp.methods.moe_routing.nulls import NULLS, null_rows, with_null_q
-from lt_interp.methods.moe_routing.other_routers import RANDOM, OtherRouters, other_routers
+from lt_interp.methods.moe_routing.other_routers import (
+    OWN_ROUTERS,
+    RANDOM,
+    OtherRouters,
+    other_routers,
+)
 from lt_interp.methods.moe_routing.routed import Routed, sets
 from lt_interp.methods.moe_routing.story_groups import GROUPS
 from lt_interp.methods.result import Progress, Result, make_table
@@ -42,7 +47,7 @@ DECISIONS = 250_000
 DRAWS = 200
 GRADIENT_ROWS = 2
 LONG = ("nulls", "causal", "article_words", "feeling_shares")  # tables of a thousand rows
-NUMBERED = ("load", "tokens", "feeling_words", "feeling_shares")  # rows about an expert
+NUMBERED = ("load", "tokens", "causal", "feeling_words", "feeling_shares")  # rows about an expert
 STEPS = 100  # of the progress of one model
 
 COLUMNS = {
@@ -88,7 +93,8 @@ def moe_routing(
         command: What repeats it.
         keep: Where finished models are kept.
         tokens: Token-and-layer decisions, from the first row on; fewer where the rows hold fewer.
-        draws: Shuffles, and random routers, of each layer.
+        draws: Shuffles of each layer; random routers are as many, in the trained stage
+            `other_routers.OWN_ROUTERS` times as many.
 
     Returns:
         Tables `load`, `tokens`, `counts`, `labelings`, `information`, `repetition`, `margin`,
@@ -278,8 +284,10 @@ def _notes(tokens: int, draws: int) -> dict[str, Any]:
         "sets are a family of their own; each story has one weighted vote in the p value",
         "information": f"less the mean of {INFORMATION_DRAWS} exchanges of stories; 95% intervals "
         f"by a jackknife that leaves out one of {GROUPS} groups of stories at a time, Student's t",
-        "nulls": f"{draws} shuffles and {draws} random routers a layer; p is the share of draws as "
+        "nulls": f"{draws} shuffles and {OWN_ROUTERS * draws} random routers in the trained stage, "
+        f"{draws} elsewhere, a layer; p is the share of draws as "
         "high or higher, p_two_sided twice the smaller tail; q is Benjamini-Hochberg's of the "
         "latter for random routers, a family for each statistic, pooled sets apart",
-        "causal": f"{CAUSAL_ROWS} rows at most, spread evenly over those read",
+        "causal": f"{CAUSAL_ROWS} rows at most, spread evenly over those read; by class, only "
+        "tokens of the class are sent to the other expert",
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.moe_routing.decisions import BATCH_ROWS, special_ids
@@ -19,37 +22,66 @@ from lt_interp.training.loss import token_losses
 
 CAUSAL_ROWS = 24
 CAUSAL = {
-    "layer": str, "intervention": str, "token_class": str, "loss_change_nats": float,
-    "low": float, "high": float, "loss_nats": float, "n_tokens": int, "n_stories": int,
+    "layer": str, "intervention": str, "expert": int, "token_class": str,
+    "loss_change_nats": float, "low": float, "high": float, "loss_nats": float, "n_tokens": int,
+    "n_stories": int,
 }  # fmt: skip
-BOTH, ALL = "all", "all"
+ALL = "all"  # layers, or classes of tokens
 OTHER = "sent to the other expert"
 
-Hook = tuple[str, Callable[..., Tensor]]
+
+@dataclass(frozen=True, kw_only=True)
+class Intervention:
+    """Tokens served by an expert that the router did not choose.
+
+    Attributes:
+        layer: `"0"`, `"1"`, ... or `"all"`.
+        layers: The layers it changes.
+        expert: The one that serves them all; `None` for `OTHER`, which adds 1 to the number of
+            each token's expert and begins again at 0 after the last.
+        n_experts: In a layer.
+    """
+
+    layer: str
+    layers: tuple[int, ...]
+    expert: int | None
+    n_experts: int
+
+    @property
+    def name(self) -> str:
+        """What is done to the tokens."""
+        return OTHER if self.expert is None else f"all to expert {self.expert}"
+
+    def hooks(self, where: Bool[Tensor, "row pos"]) -> list[tuple[str, Callable[..., Tensor]]]:
+        """What makes it happen to the tokens of `where`."""
+        send = partial(self._send, where=where)
+        return [(f"blocks.{layer}.mlp.hook_expert_indices", send) for layer in self.layers]
+
+    def _send(
+        self, experts: Int[Tensor, "row pos 1"], hook: HookPoint, *, where: Bool[Tensor, "row pos"]
+    ) -> Int[Tensor, "row pos 1"]:
+        if self.expert is None:
+            changed = (experts + 1) % self.n_experts
+        else:
+            changed = torch.full_like(experts, self.expert)
+        return torch.where(where[..., None], changed, experts)
 
 
-def interventions(n_layers: int, n_experts: int) -> dict[tuple[str, str], list[Hook]]:
-    """The hooks of every intervention, by layer and name.
-
-    `sent to the other expert` adds 1 to the number of every token's expert, and begins again at 0
-    after the last; `all to expert e` makes one expert serve every token.
+def interventions(n_layers: int, n_experts: int) -> list[Intervention]:
+    """Every layer by itself, and of several all together: the other expert, and each for all.
 
     Args:
         n_layers: Layers with experts.
         n_experts: In each.
     """
-    changes: dict[str, Callable[..., Tensor]] = {
-        OTHER: lambda act, hook: (act + 1) % n_experts,
-        **{f"all to expert {e}": _constant(e) for e in range(n_experts)},
-    }
-    where = {str(layer): [layer] for layer in range(n_layers)}
+    where: dict[str, tuple[int, ...]] = {str(layer): (layer,) for layer in range(n_layers)}
     if n_layers > 1:
-        where[BOTH] = list(range(n_layers))
-    return {
-        (name, change): [(f"blocks.{layer}.mlp.hook_expert_indices", act) for layer in layers]
+        where[ALL] = tuple(range(n_layers))
+    return [
+        Intervention(layer=name, layers=layers, expert=expert, n_experts=n_experts)
         for name, layers in where.items()
-        for change, act in changes.items()
-    }
+        for expert in (None, *range(n_experts))
+    ]
 
 
 def causal_rows(
@@ -62,11 +94,12 @@ def causal_rows(
     limit: int = CAUSAL_ROWS,
     share: Callable[[int, int], None] = lambda done, n: None,
 ) -> list[dict[str, Any]]:
-    """The change of the loss under every intervention, by the class of the token that is sent.
+    """The change of the loss under every intervention, over all tokens and by class.
 
-    All tokens are sent at once; the loss is that of the token that follows. What is changed in the
-    last layer concerns a token's own prediction only, what is changed below it also what later
-    tokens read.
+    The loss is that of the token that follows the one that is sent. In the rows of a class, only
+    tokens of that class are sent to the other expert; where one expert serves all, all tokens are
+    sent to it. What is changed in the last layer concerns a token's own prediction only, what is
+    changed below it also what later tokens read.
 
     Args:
         model: A stage with experts.
@@ -75,37 +108,53 @@ def causal_rows(
         classes: The class of every token id, one of `token_classes.CLASSES`.
         seed: Of the resampling of stories.
         limit: How many of these rows, spread evenly, are run.
-        share: Called with interventions done and in all.
+        share: Called with passes done and in all.
     """
     assert model.config.experts is not None
     chosen = np.unique(np.linspace(0, n_rows - 1, min(limit, n_rows)).astype(np.int64))
     tokens = np.asarray(rows.tokens[chosen]).astype(np.int64)
     kept = np.isin(tokens[:, :-1], special_ids(model), invert=True)
-    story = rows.story_ids(chosen)[:, :-1][kept].astype(np.int64)
+    story = rows.story_ids(chosen)[:, :-1].astype(np.int64)
+    of_class = np.array(classes)[tokens[:, :-1]]
+    present = [name for name in CLASSES if (of_class[kept] == name).any()]
     asked = interventions(model.config.depth, model.config.experts.count)
-    before = _losses(model, tokens, [])[kept]
-    changes = []
-    for done, hooks in enumerate(asked.values(), 1):
-        changes.append(_losses(model, tokens, hooks)[kept] - before)
-        share(done, len(asked))
-    of_class = np.array(classes)[tokens[:, :-1][kept]]
-    found = []
-    for name in (ALL, *CLASSES):
-        inside = np.ones(len(story), dtype=bool) if name == ALL else of_class == name
-        if inside.any():
-            values = np.stack([before, *changes], axis=1)[inside]
-            found += _class_rows(name, list(asked), values, story[inside], seed)
+    apart = [one for one in asked if _depends_on_others(one, model)]
+    n_passes = len(asked) + len(apart) * len(present)
+    before = _losses(model, tokens, None, kept)
+    everywhere: list[Float[np.ndarray, "row pos"]] = []
+    for one in asked:
+        everywhere.append(_losses(model, tokens, one, np.ones_like(kept)) - before)
+        share(len(everywhere), n_passes)
+    found = _class_rows(ALL, asked, before, everywhere, story, kept, seed)
+    for done, name in enumerate(present, 1):
+        where = of_class == name
+        changes = [
+            _losses(model, tokens, one, where) - before if one in apart else change
+            for one, change in zip(asked, everywhere, strict=True)
+        ]
+        found += _class_rows(name, asked, before, changes, story, kept & where, seed)
+        share(len(asked) + done * len(apart), n_passes)
     return found
+
+
+def _depends_on_others(one: Intervention, model: StageModel) -> bool:
+    """Whether a token's figure holds what was done to the tokens before it."""
+    return one.expert is None and one.layers != (model.config.depth - 1,)
 
 
 @torch.no_grad()
 def _losses(
-    model: StageModel, tokens: Int[np.ndarray, "row width"], hooks: list[Hook]
+    model: StageModel,
+    tokens: Int[np.ndarray, "row width"],
+    one: Intervention | None,
+    where: Bool[np.ndarray, "row pos"],
 ) -> Float[np.ndarray, "row pos"]:
     """Loss in nats of the token after every position, in double precision for sums."""
     losses = []
     for start in range(0, len(tokens), BATCH_ROWS):
-        batch = torch.from_numpy(tokens[start : start + BATCH_ROWS])
+        part = slice(start, start + BATCH_ROWS)
+        batch = torch.from_numpy(tokens[part])
+        hooks = one.hooks(torch.from_numpy(where[part])) if one else []
         with model.hooks(hooks):
             hidden = model.hidden(batch[:, :-1])
         found = token_losses(hidden.flatten(0, 1), model.W_U, model.b_U, batch[:, 1:].flatten())
@@ -113,26 +162,24 @@ def _losses(
     return np.concatenate(losses).astype(np.float64)
 
 
-def _constant(expert: int) -> Callable[..., Tensor]:
-    return lambda act, hook: torch.full_like(act, expert)
-
-
 def _class_rows(
     token_class: str,
-    asked: list[tuple[str, str]],
-    values: Float[np.ndarray, "n k"],
-    story: Int[np.ndarray, " n"],
+    asked: list[Intervention],
+    before: Float[np.ndarray, "row pos"],
+    changes: list[Float[np.ndarray, "row pos"]],
+    story: Int[np.ndarray, "row pos"],
+    scored: Bool[np.ndarray, "row pos"],
     seed: int,
 ) -> list[dict[str, Any]]:
-    """A row for every intervention; the first column of the values is the loss without any."""
-    found = story_means(values, story, seed=seed)
-    return [
-        {
-            "layer": layer, "intervention": name, "token_class": token_class,
-            "loss_change_nats": float(found.estimate[place]),
-            "low": float(found.low[place]), "high": float(found.high[place]),
-            "loss_nats": float(found.estimate[0]), "n_tokens": len(values),
-            "n_stories": found.n_stories,
-        }
-        for place, (layer, name) in enumerate(asked, 1)
-    ]  # fmt: skip
+    """A row for every intervention."""
+    values = np.stack([before[scored], *(change[scored] for change in changes)], axis=1)
+    found = story_means(values, story[scored], seed=seed)
+    rows = []
+    for place, one in enumerate(asked, 1):
+        change, low, high = found.at(place)
+        rows.append({
+            "layer": one.layer, "intervention": one.name, "expert": one.expert,
+            "token_class": token_class, "loss_change_nats": change, "low": low, "high": high,
+            "loss_nats": found.at(0)[0], "n_tokens": len(values), "n_stories": found.n_stories,
+        })  # fmt: skip
+    return rows

@@ -11,16 +11,21 @@ from jaxtyping import Bool, Float, Int
 
 from lt_interp.methods.moe_routing.by_token import Z, token_stories, wilson
 from lt_interp.methods.moe_routing.feelings import feeling_words
+from lt_interp.methods.moe_routing.matching import (
+    difference_interval,
+    differences,
+    frequency_blocks,
+    permutation_test,
+)
 from lt_interp.methods.moe_routing.routed import Routed
 
 LEAST_WORD = 20  # decisions of a word in a layer: its share is then known to about 0.1
-BLOCK = 20  # words of neighbouring frequency that are exchanged for one another
-PERMUTATIONS = 9_999
 FREQUENCY, CLASS_TOO = "frequency", "frequency and class"
 
 FEELINGS = {
     "layer": str, "matched_by": str, "expert": int, "feeling_share": float, "matched_share": float,
-    "difference": float, "null_low": float, "null_high": float, "p": float,
+    "difference": float, "low": float, "high": float, "null_low": float,
+    "null_high": float, "p": float,
     "random_router_abs_difference": float, "random_routers_as_far": float,
     "random_routers_apart": float, "n_words": int, "n_others": int, "n_decisions": int,
     "n_draws": int,
@@ -39,15 +44,20 @@ class Words:
         ids: Token ids.
         feeling: Which are feeling words.
         count: Decisions of each.
-        shares: Share of these that each expert got.
+        sent: Decisions of each story, word and expert.
         classes: Number of each one's class.
     """
 
     ids: Int[np.ndarray, " word"]
     feeling: Bool[np.ndarray, " word"]
     count: Int[np.ndarray, " word"]
-    shares: Float[np.ndarray, "word expert"]
+    sent: Int[np.ndarray, "story word expert"]
     classes: Int[np.ndarray, " word"]
+
+    @property
+    def shares(self) -> Float[np.ndarray, "word expert"]:
+        """Share of each word's decisions that an expert got."""
+        return self.sent.sum(axis=0) / self.count[:, None]
 
 
 def words_of(routed: Routed, tokens: Sequence[str], classes: Sequence[str]) -> Words:
@@ -68,7 +78,7 @@ def words_of(routed: Routed, tokens: Sequence[str], classes: Sequence[str]) -> W
         ids=ids,
         feeling=np.array([tokens[i][1:].lower() in feeling_words() for i in ids], dtype=bool),
         count=found.counts.sum(axis=0)[some],
-        shares=found.shares[some],
+        sent=found.sent[:, some],
         classes=np.unique([classes[i] for i in ids], return_inverse=True)[1].astype(np.int64)
         if len(ids) else np.zeros(0, dtype=np.int64),
     )  # fmt: skip
@@ -100,11 +110,14 @@ def feeling_rows(
             continue
         for expert in range(1, words.shares.shape[1]):
             asked = (words.feeling[both], strata[both])
+            sent = words.sent[:, both]
             found = permutation_test(words.shares[both, expert], *asked, seed=seed)
             difference, deviation = differences(drawn[:, both, expert], *asked)
+            low, high = difference_interval(sent[..., expert], sent.sum(axis=2), *asked, seed=seed)
             far = np.abs(difference) >= abs(found["difference"]) - 1e-12
             rows.append({
                 "layer": layer, "matched_by": matched_by, "expert": expert, **found,
+                "low": low, "high": high,
                 "random_router_abs_difference": float(np.abs(difference).mean()),
                 "random_routers_as_far": float(far.mean()),
                 "random_routers_apart": float((np.abs(difference) > Z * deviation).mean()),
@@ -130,91 +143,3 @@ def feeling_shares(words: Words, tokens: Sequence[str], *, layer: str) -> list[d
             for i, s, a, b, m in zip(words.ids[words.feeling], share, low, high, n)
         ]  # fmt: skip
     return rows
-
-
-def frequency_blocks(
-    count: Int[np.ndarray, " word"], group: Int[np.ndarray, " word"]
-) -> Int[np.ndarray, " word"]:
-    """Words of one group in blocks of neighbouring frequency, numbered over all groups."""
-    order = np.lexsort((count, group))
-    block = np.empty(len(count), dtype=np.int64)
-    number = -1
-    for one in np.unique(group):
-        inside = order[group[order] == one]
-        pieces = max(1, round(len(inside) / BLOCK))
-        for piece in np.array_split(inside, pieces):
-            number += 1
-            block[piece] = number
-    return block
-
-
-def permutation_test(
-    share: Float[np.ndarray, " word"],
-    marked: Bool[np.ndarray, " word"],
-    strata: Int[np.ndarray, " word"],
-    *,
-    seed: int,
-    permutations: int = PERMUTATIONS,
-) -> dict[str, float]:
-    """Do marked words have another share than unmarked ones of the same stratum?
-
-    Marks are dealt again within each stratum. The difference weighs each stratum by its marked
-    words; every stratum must have words of both kinds.
-
-    Args:
-        share: Of each word.
-        marked: The words asked about.
-        strata: Blocks within which words are exchangeable if the mark means nothing.
-        seed: Of the permutations.
-        permutations: How many.
-
-    Returns:
-        `feeling_share`, `matched_share`, `difference`, the middle 95% of differences under
-        permutation, and the two-sided `p`.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros(permutations)
-    for one in np.unique(strata):
-        inside = share[strata == one]
-        k, m = int(marked[strata == one].sum()), len(inside)
-        order = rng.permuted(np.broadcast_to(np.arange(m), (permutations, m)), axis=1)
-        mean = inside[order[:, :k]].mean(axis=1)
-        rest = (inside.sum() - k * mean) / (m - k)
-        drawn += k * (mean - rest)
-    drawn /= marked.sum()
-    feeling = float(share[marked].mean())
-    difference = float(differences(share[None], marked, strata)[0][0])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    as_much = int((np.abs(drawn) >= abs(difference) - 1e-12).sum())
-    return {
-        "feeling_share": feeling, "matched_share": feeling - difference,
-        "difference": difference, "null_low": float(low), "null_high": float(high),
-        "p": (1 + as_much) / (1 + permutations),
-    }  # fmt: skip
-
-
-def differences(
-    share: Float[np.ndarray, "draw word"],
-    marked: Bool[np.ndarray, " word"],
-    strata: Int[np.ndarray, " word"],
-) -> tuple[Float[np.ndarray, " draw"], Float[np.ndarray, " draw"]]:
-    """The same difference for many routings at once, and its deviation under permutation.
-
-    The deviation is exact: in a stratum of `m` words, `k` of them marked, the difference of means
-    has variance `S^2 m / (k (m - k))`, with `S^2` the variance of the shares (Cochran, Sampling
-    Techniques, 1977, ch. 2).
-
-    Args:
-        share: Of each word, a routing a row.
-        marked: The words asked about.
-        strata: Blocks of exchangeable words.
-    """
-    total = np.zeros(len(share))
-    variance = np.zeros(len(share))
-    for one in np.unique(strata):
-        inside, of = share[:, strata == one], marked[strata == one]
-        k, m = int(of.sum()), len(of)
-        total += k * (inside[:, of].mean(axis=1) - inside[:, ~of].mean(axis=1))
-        variance += k * inside.var(axis=1, ddof=1) * m / (m - k)
-    n = int(marked.sum())
-    return total / n, np.sqrt(variance) / n

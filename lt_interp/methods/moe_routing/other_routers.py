@@ -23,6 +23,10 @@ TOKEN_ALONE = "token embedding alone, own router"
 AGREEMENT = "decisions that the embeddings alone give too"
 KAPPA = "the same, beyond chance (kappa)"
 
+# Random routers in the trained stage for one elsewhere: their p values must stay small after the
+# correction for a dozen layers and runs.
+OWN_ROUTERS = 5
+
 Counts = Int[np.ndarray, "draw d_vocab expert"]
 Inputs = Float[np.ndarray, "n d_model"]
 Found = dict[str, Float[np.ndarray, "_"]]
@@ -63,19 +67,23 @@ class OtherRouters:
             fresh: What the layer's router reads in the untrained stage.
             without: What it reads of the embeddings alone.
             seed: Of the routers.
-            draws: How many of them.
+            draws: How many of them; in the trained stage `OWN_ROUTERS` times as many.
         """
         real = self._decisions.inputs[self._layer]
         n_experts = self._decisions.n_experts
-        routers = random_routers(real.shape[1], n_experts, draws, seed=seed + self._layer)
+        routers = random_routers(
+            real.shape[1], n_experts, OWN_ROUTERS * draws, seed=seed + self._layer
+        )
+        shared = routers[:draws]
         parts: dict[str, list[Counts]] = {RANDOM: [], WITHOUT_CONTEXT_RANDOM: [], UNTRAINED: []}
         agree: list[Found] = []
         for here, alone, before in zip(
-            decided(real, routers), decided(without, routers), decided(fresh, routers)
+            decided(real, shared), decided(without, shared), decided(fresh, shared)
         ):
             for null, chosen in zip(parts, (here, alone, before)):
                 parts[null].append(self._count(chosen))
             agree.append(_agreement(here, alone, n_experts))
+        parts[RANDOM] += [self._count(here) for here in decided(real, routers[draws:])]
         self.counts |= {null: np.concatenate(found) for null, found in parts.items()}
         self.agreement[RANDOM] = {
             key: np.concatenate([one[key] for one in agree]) for key in agree[0]
