@@ -84,8 +84,7 @@ def heads_heatmaps(result: Result, axes: Panels) -> Panels:
 
 def example_templates(result: Result) -> list[str]:
     """A template of each kind for the stage in focus: the one of most positions."""
-    table = result.tables["examples"]
-    table = table[table["stage"] == focus_stage(result)]
+    table = _examples(result)
     kinds = result.tables["by_template"].drop_duplicates("template").set_index("template")["kind"]
     span = table.groupby("template", sort=False)["position"].nunique()
     chosen = []
@@ -94,6 +93,12 @@ def example_templates(result: Result) -> list[str]:
         if len(of_kind):
             chosen.append(str(of_kind.idxmax()))
     return chosen
+
+
+def _examples(result: Result) -> pd.DataFrame:
+    """Single positions of the stage in focus, clean patched into corrupt."""
+    table = result.tables["examples"]
+    return table[(table["stage"] == focus_stage(result)) & (table["direction"] == "denoising")]
 
 
 def positions_panels(result: Result) -> tuple[int, int]:
@@ -117,8 +122,7 @@ def positions_heatmaps(result: Result, axes: Panels) -> Panels:
         The same axes; a column is a token, the swapped ones with both words, from the first
         swapped one on: before it the two runs are equal.
     """
-    table = result.tables["examples"]
-    table = table[table["stage"] == focus_stage(result)]
+    table = _examples(result)
     for ax, template in _panels(axes, example_templates(result)):
         cells = table[table["template"] == template]
         labels = {

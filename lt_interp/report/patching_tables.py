@@ -9,7 +9,7 @@ import pandas as pd
 from lt_interp.figures.activation_patching import part_label
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small
+from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small, with_ends
 from lt_interp.report.patching_text import share
 
 TOP = 5  # parts of each stage on the page; all are in the .csv
@@ -22,7 +22,8 @@ def accuracy_table(accuracy: pd.DataFrame) -> str:
     rows = [
         [
             plain(stage_label(row.stage)), count(row.n_pairs), percent(row.share_right),
-            ends(row.low, row.high, share), percent(row.untrained_share_right),
+            ends(row.low, row.high, share),
+            with_ends(row.untrained_share_right, row.untrained_low, row.untrained_high, percent),
             nats(row.clean_nats), nats(row.corrupt_nats), count(row.kept),
         ]
         for row in accuracy.itertuples()
@@ -65,17 +66,18 @@ def important_table(important: pd.DataFrame) -> str:
 def experts_table(experts: pd.DataFrame) -> str:
     """Every patch of a router or an expert."""
     headers = ["stage", "patched", "layer", "expert", "positions", "direction", "recovery",
-               "95% interval", "KL (nats)", "changed", "q", "pairs"]  # fmt: skip
+               "95% interval", "wrong donor", "KL (nats)", "changed", "q", "pairs"]  # fmt: skip
     rows = [
         [
             plain(stage_label(row.stage)), plain(row.patched), str(row.layer),
             MISSING if pd.isna(row.expert) else str(int(row.expert)), plain(row.position_role),
             plain(row.direction), share(row.recovery), ends(row.low, row.high, share),
+            with_ends(row.donor_recovery, row.donor_low, row.donor_high, _share),
             small(row.kl_nats), percent(row.share_changed), small(row.q), count(row.n_pairs),
         ]
         for row in experts.itertuples()
     ]  # fmt: skip
-    return table(headers, rows, align="llrrllrrrrrr")
+    return table(headers, rows, align="llrrllrrrrrrr")
 
 
 def _share(value: Any) -> str:

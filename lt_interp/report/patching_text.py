@@ -14,6 +14,7 @@ from lt_interp.report.text import name
 
 NOTHING = 0.05  # a share of the difference below which a part is said to carry nothing
 HALF = 0.5
+LEVEL = 0.05  # of false discoveries
 PATCHED = 0.5  # share of the pairs that a stage must be patched on to be spoken of in sentences
 
 
@@ -116,19 +117,16 @@ def head_sentence(result: Result) -> str:
 
 
 def reading_sentence(result: Result) -> str:
-    """Whether what a head reads or where it looks carries the answer."""
+    """Whether what a head reads or where it looks carries the answer, by whole intervals."""
     values, patterns = _heads(result, "v"), _heads(result, "pattern")
-    by_stage = []
+    what, where, open_ = [], [], []
     for stage in well_patched(result):
         if stage not in set(values["stage"]):
             continue
-        most_v = values.loc[values["stage"] == stage, "recovery"].abs().max()
-        most_p = patterns.loc[patterns["stage"] == stage, "recovery"].abs().max()
-        by_stage.append((stage, float(most_v), float(most_p)))
-    if not by_stage:
-        return ""
-    what = [f"{name(s)} ({share(v)} and {share(p)})" for s, v, p in by_stage if v > p]
-    where = [f"{name(s)} ({share(v)} and {share(p)})" for s, v, p in by_stage if v <= p]
+        read, looked = (_strongest(table, stage) for table in (values, patterns))
+        label = f"{name(stage)} ({share(read[0])} and {share(looked[0])})"
+        side = what if read[1] > looked[2] else where if looked[1] > read[2] else open_
+        side.append(label)
     parts = []
     if what:
         parts.append(
@@ -137,10 +135,22 @@ def reading_sentence(result: Result) -> str:
         )
     if where:
         parts.append(
-            "The strongest pattern carries at least as much as the strongest values, so where is "
-            f"read matters as much as what, on {listing(where)}."
+            "The strongest pattern carries more than the strongest values, so it is where is read "
+            f"on {listing(where)}."
+        )
+    if open_:
+        parts.append(
+            f"Values and pattern of the strongest heads are not told apart on {listing(open_)}."
         )
     return " ".join(parts)
+
+
+def _strongest(heads: pd.DataFrame, stage: str) -> tuple[float, float, float]:
+    """The largest recovery of a stage's heads by size, and the ends of its interval."""
+    of_stage = heads[heads["stage"] == stage]
+    row = of_stage.loc[of_stage["recovery"].abs().idxmax()]
+    ends = (row["low"], row["high"]) if row["recovery"] >= 0 else (-row["high"], -row["low"])
+    return abs(float(row["recovery"])), float(ends[0]), float(ends[1])
 
 
 def direction_sentence(result: Result) -> str:
@@ -187,7 +197,12 @@ def _choice_sentence(stage: str, rows: pd.DataFrame) -> str:
             "alike for both prompts of every pair, so it cannot carry the answer."
         )
     most = choice.loc[choice["recovery"].abs().idxmax()]
-    verdict = "carries nothing of note" if abs(most["recovery"]) < NOTHING else "carries a part"
+    if max(abs(most["low"]), abs(most["high"])) < NOTHING:
+        verdict = "carries nothing of note"
+    elif most["q"] < LEVEL:
+        verdict = "carries a part, more than that of a wrong donor"
+    else:
+        verdict = "carries no more than that of a wrong donor can"
     return (
         f"{name(stage)}: the router's choice {verdict}. Where giving the corrupt run the clean "
         f"run's choice does most, it moves the answer by {span(most)}; the two choices differ at "

@@ -33,9 +33,13 @@ def patching() -> Result:
         cell(stage, "z", 0, "last", 0.2, head=1),
     ]).astype({"layer": "Int64", "head": "Int64"})  # fmt: skip
     examples = pd.DataFrame([
-        {"stage": stage, "template": "t", "component": "resid_pre", "layer": 0, "position": 2 + n,
-         "clean_token": token, "corrupt_token": other, "recovery": value, "n_pairs": 5}
-        for n, (token, other, value) in enumerate([(" Lily", " Tim", 0.9), ("\n", "\n", 0.1)])
+        {"stage": stage, "template": "t", "direction": direction, "component": "resid_pre",
+         "layer": 0, "position": 2 + n, "clean_token": token, "corrupt_token": other,
+         "recovery": value, "n_pairs": 5}
+        for direction, change in (("denoising", 0.0), ("noising", 5.0))
+        for n, (token, other, value) in enumerate(
+            [(" Lily", " Tim", 0.9 + change), ("\n", "\n", 0.1 + change)]
+        )
     ])  # fmt: skip
     tables = {
         "cells": cells,

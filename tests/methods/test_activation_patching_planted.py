@@ -107,8 +107,15 @@ def test_the_planted_head_carries_everything_and_the_others_nothing(
 def test_the_planted_position_carries_everything_and_the_others_nothing(result: Result) -> None:
     examples = result.tables["examples"]
     stream = examples[(examples["component"] == "resid_pre") & (examples["layer"] == LAYER)]
-    values = dict(zip(stream["position"], stream["recovery"]))
-    assert values == {p: pytest.approx(float(p == PLACE), abs=1e-4) for p in range(PLACE, 10)}
+    for direction, patched in (("denoising", 1.0), ("noising", 0.0)):
+        rows = stream[stream["direction"] == direction]
+        values = dict(zip(rows["position"], rows["recovery"]))
+        assert values == {
+            p: pytest.approx(patched if p == PLACE else 1 - patched, abs=1e-4)
+            for p in range(PLACE, 10)
+        }
+    assert (stream["low"] <= stream["recovery"]).all()
+    assert (stream["recovery"] <= stream["high"]).all()
     roles = cells(result, direction="denoising", component="resid_pre", layer=LAYER)
     found = dict(zip(roles["position_role"], roles["recovery"]))
     assert found == {
@@ -152,7 +159,7 @@ def test_router_and_expert_patches_are_those_of_the_hooks() -> None:
     model = model_of("10_moe", seed=2)
     pairs = pairs_for(model, letters="abcd")
     (group,), _ = group_pairs(pairs, ByteTokenizer(), n_ctx=16)
-    found = expert_sweep(model, group)
+    found = expert_sweep(model, group, seed=0)
     place = (LAYER, None, "last")
     expert = "blocks.1.mlp.hook_expert_indices"
     _, clean = model.run_with_cache(group.clean)
@@ -196,7 +203,7 @@ def test_false_positives_stay_at_their_nominal_rate() -> None:
         model = model_of("09_multi_head", seed=trial)
         (group,), _ = group_pairs(pairs_for(model), ByteTokenizer(), n_ctx=16)
         cell = role_cells(model.config, group)["z", 0, 0, "all"]
-        base = run_baselines(model, group, [cell])
+        base = run_baselines(model, group, [cell.hook])
         first, second = (
             donor_recoveries(model, group, base, [cell], seed=2 * trial + k)[cell] for k in range(2)
         )

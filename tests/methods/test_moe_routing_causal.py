@@ -36,9 +36,7 @@ def test_of_a_class_only_its_tokens_are_sent_elsewhere(
     model = stage("10_moe", tokenizer)
     vowels = [i for i in range(256) if chr(i) in "aeiou"]
     classes = ["verb" if i in vowels else "other" for i in range(256)]
-    found = pd.DataFrame(
-        causal_rows(model, rows, rows.n_rows, classes, seed=0, limit=rows.n_rows)
-    )
+    found = pd.DataFrame(causal_rows(model, rows, rows.n_rows, classes, seed=0, limit=rows.n_rows))
     change = found.set_index(["layer", "intervention", "token_class"])["loss_change_nats"]
 
     tokens = torch.from_numpy(np.asarray(rows.tokens).astype(np.int64))

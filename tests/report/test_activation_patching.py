@@ -28,6 +28,7 @@ def expert(patched: str, direction: str, recovery: float, changed: float) -> dic
         "checkpoint": "10_moe", "stage": "10_moe", "train_seed": 0, "direction": direction,
         "patched": patched, "layer": 1, "expert": None, "position_role": "last",
         "recovery": recovery, "low": recovery - 0.01, "high": recovery + 0.01, "kl_nats": 0.1,
+        "donor_recovery": 0.0, "donor_low": -0.01, "donor_high": 0.01,
         "share_changed": changed, "q": 0.2, "n_pairs": 9,
     }  # fmt: skip
 
@@ -48,7 +49,8 @@ def result(evolution, hostile) -> Result:
     accuracy = [
         {"checkpoint": stage, "stage": stage, "train_seed": 0, "n_pairs": 200,
          "share_right": share, "low": share - 0.05, "high": min(1.0, share + 0.05),
-         "untrained_share_right": 0.48, "clean_nats": 2.0, "corrupt_nats": -2.0, "kept": 150}
+         "untrained_share_right": 0.48, "untrained_low": 0.41, "untrained_high": 0.55,
+         "clean_nats": 2.0, "corrupt_nats": -2.0, "kept": 150}
         for stage, share in (("03_bigram", 0.52), (STAGE, 1.0), ("10_moe", 0.3))
     ]  # fmt: skip
     ranked = [
@@ -63,8 +65,9 @@ def result(evolution, hostile) -> Result:
     }]  # fmt: skip
     examples = [{
         "checkpoint": STAGE, "stage": STAGE, "train_seed": 0, "template": "t",
-        "component": "resid_pre", "layer": 0, "position": 3, "position_role": "last",
-        "clean_token": "\n", "corrupt_token": "\n", "recovery": 0.5, "n_pairs": 9,
+        "direction": "denoising", "component": "resid_pre", "layer": 0, "position": 3,
+        "position_role": "last", "clean_token": "\n", "corrupt_token": "\n", "recovery": 0.5,
+        "n_pairs": 9,
     }]  # fmt: skip
     applies = [
         {"checkpoint": "03_bigram", "stage": "03_bigram", "train_seed": 0, "applies": False,
@@ -113,8 +116,13 @@ def test_what_is_read_and_where_turn_with_the_numbers(result):
         text.reading_sentence(result)
     )
     cells = result.tables["cells"]
-    cells.loc[cells["component"] == "pattern", "recovery"] = 0.7
-    assert "where is read matters as much as what, on **09 + Multi-head** (40.0% and 70.0%)" in (
+    pattern = cells["component"] == "pattern"
+    cells.loc[pattern, ["recovery", "low", "high"]] = [-0.7, -0.8, -0.6]
+    assert "so it is where is read on **09 + Multi-head** (40.0% and 70.0%)" in (
+        text.reading_sentence(result)
+    )
+    cells.loc[pattern, "high"] = -0.1  # its size may be as small as a tenth
+    assert "not told apart on **09 + Multi-head** (40.0% and 70.0%)" in (
         text.reading_sentence(result)
     )
 
@@ -135,8 +143,14 @@ def test_the_routers_choice_carries_nothing_or_a_part(result):
     assert "carries nothing of note" in said
     assert "leaves 96.0% of the difference even where it matters most" in said
     experts["recovery"] = [0.3, 0.5]
+    experts["low"], experts["high"] = [0.2, 0.4], [0.4, 0.6]
     (said,) = text.expert_sentences(experts)
-    assert "carries a part. Where giving the corrupt run the clean run's choice does most" in said
+    assert "carries no more than that of a wrong donor can" in said
+    experts["q"] = 0.01
+    (said,) = text.expert_sentences(experts)
+    assert (
+        "carries a part, more than that of a wrong donor. Where giving the corrupt run the" in said
+    )
     assert "costs most in layer 1, last: 50.0% of the difference is left" in said
     experts["share_changed"] = 0.0
     assert "so it cannot carry the answer" in text.expert_sentences(experts)[0]

@@ -130,9 +130,9 @@ def _measure(
         checked = True
         for key, part in found.items():
             cells.setdefault(key, []).append(part)
-        tables["examples"] += example_rows(model.tokenizer, group, positions)
+        tables["examples"] += example_rows(model.tokenizer, group, positions, seed=seed)
         if model.config.experts:
-            for place, value in expert_sweep(model, group).items():
+            for place, value in expert_sweep(model, group, seed=seed).items():
                 experts.setdefault(place, []).append(value)
     tables["cells"] = cell_rows(cells, [pair.template for pair in pairs], seed=seed)
     tables["experts"] = expert_rows(experts, seed=seed)
@@ -153,8 +153,9 @@ def _notes() -> dict[str, Any]:
         "and words, so they speak of further pairs of these templates",
         "wrong_donor": "the same patch from another prompt of the same template, whose answer is "
         "not the clean one",
-        "share_right": "Wilson's 95% interval, by pair",
+        "share_right": "Wilson's 95% interval, by pair, trained and untrained",
         "p": f"sign flips ({DRAWS:,}) of recovery minus the wrong donor's, by pair; q is "
         "Benjamini-Hochberg over every cell of every stage",
-        "experts_p": "sign flips of the distance from the unpatched run",
+        "experts_p": "sign flips of recovery minus the wrong donor's; where no wrong donor is "
+        "asked, of the distance from the unpatched run",
     }

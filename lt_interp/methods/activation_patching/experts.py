@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 
 from lt_interp.methods.activation_patching.cells import Cell
-from lt_interp.methods.activation_patching.metrics import logit_difference, recovery
-from lt_interp.methods.activation_patching.patching import (
-    Activations,
-    Run,
-    needed_hooks,
-    patch,
-    record,
-)
+from lt_interp.methods.activation_patching.metrics import recovery
+from lt_interp.methods.activation_patching.patching import Activations, Run, needed_hooks, patch
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
 from lt_interp.methods.activation_patching.summary import means, named, p_values
+from lt_interp.methods.activation_patching.sweep import (
+    Baselines,
+    donor_recoveries,
+    run_baselines,
+)
 from lt_interp.methods.study import Row
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
@@ -30,7 +29,7 @@ Key = tuple[str, str, int, int | None, str]
 Values = dict[str, np.ndarray]
 
 
-def expert_sweep(model: StageModel, group: PairGroup) -> dict[Key, Values]:
+def expert_sweep(model: StageModel, group: PairGroup, *, seed: int) -> dict[Key, Values]:
     """Patch router and experts on the pairs of one template.
 
     Three patches, each in every layer and at the positions of every role:
@@ -40,45 +39,63 @@ def expert_sweep(model: StageModel, group: PairGroup) -> dict[Key, Values]:
     - an expert's neurons in the corrupt run are those of the clean run, which reaches the stream
       only where the corrupt run chose that expert (and the reverse).
 
+    The first and the third are also asked of wrong donors, from the corrupt run on.
+
+    Args:
+        model: A stage with experts.
+        group: Pairs that passed `kept`.
+        seed: Of the choice of donors.
+
     Returns:
-        By key, `recovery`, `kl_nats` and `share_changed` of each pair: the share of the positions
-        at which the patch has something to change, a different choice or a token of that expert.
+        By key, `recovery`, `kl_nats`, `donor_recovery` (nan where there is none) and
+        `share_changed` of each pair: the share of the positions at which the patch has something
+        to change, a different choice or a token of that expert.
     """
-    cells = list(_cells(model.config, group))
-    hooks = needed_hooks(model, [cell for _, _, cell in cells])
-    hooks |= {cell.hook.replace("indices", "weights") for _, kind, cell in cells if kind != OUTPUT}
-    clean, corrupt = record(model, group.clean, hooks), record(model, group.corrupt, hooks)
+    asked = list(_cells(model.config, group))
+    hooks = needed_hooks(model, [cell for _, _, cell in asked])
+    hooks |= {cell.hook.replace("indices", "weights") for _, kind, cell in asked if kind != OUTPUT}
+    base = run_baselines(model, group, hooks)
     found: dict[Key, Values] = {}
-    for direction, target, source in (("denoising", corrupt, clean), ("noising", clean, corrupt)):
+    for direction in ("denoising", "noising"):
         for kind in (CHOICE, OTHER, OUTPUT):
             if kind == OTHER and direction == "denoising":
                 continue  # the question is what the clean run loses
-            asked = [(role, cell) for role, what, cell in cells if what == kind]
-            activations = _second_choice(clean) if kind == OTHER else source.activations
-            values = _values(model, group, target, activations, clean, corrupt, asked)
-            for (role, cell), value in zip(asked, values, strict=True):
+            cells = [(role, cell) for role, what, cell in asked if what == kind]
+            values = _values(model, group, base, direction, kind, [cell for _, cell in cells], seed)
+            for (role, cell), value in zip(cells, values, strict=True):
                 found[direction, kind, int(cell.layer or 0), cell.expert, role] = value
     return found
 
 
 def expert_rows(found: dict[Key, list[Values]], *, seed: int) -> list[Row]:
-    """The patches of one model as rows; p tests that the patch moves the recovery at all."""
+    """The patches of one model as rows.
+
+    p tests that the patch recovers more than a wrong donor, and where none was asked that it moves
+    the recovery at all.
+    """
 
     def joined(name: str) -> list[np.ndarray]:
         return [np.concatenate([part[name] for part in parts]) for parts in found.values()]
 
-    own, changed = joined("recovery"), joined("share_changed")
+    own, donor, changed = joined("recovery"), joined("donor_recovery"), joined("share_changed")
+    asked = [~np.isnan(values) for values in donor]
     unpatched = [0.0 if key[0] == "denoising" else 1.0 for key in found]
     moved = [
-        values - start if np.any(share) else values[:0]
-        for values, start, share in zip(own, unpatched, changed, strict=True)
+        (values - other)[known] if known.any() else values - start
+        for values, other, known, start in zip(own, donor, asked, unpatched, strict=True)
+    ]
+    tested = [
+        values if np.any(share) else values[:0]
+        for values, share in zip(moved, changed, strict=True)
     ]
     recoveries, divergences = means(own, seed=seed), means(joined("kl_nats"), seed=seed)
-    p = p_values(moved, seed=seed)
+    donors = means([values[known] for values, known in zip(donor, asked, strict=True)], seed=seed)
+    p = p_values(tested, seed=seed)
     return [
         {
             **dict(zip(KEY, key, strict=True)),
             **named(recoveries[place], "recovery", "low", "high"),
+            **named(donors[place], "donor_recovery", "donor_low", "donor_high"),
             **named(divergences[place], "kl_nats", "kl_low", "kl_high"),
             "share_changed": float(changed[place].mean()),
             "p": p[place],
@@ -106,21 +123,32 @@ def _cells(config: ModelConfig, group: PairGroup) -> Iterator[tuple[str, str, Ce
 def _values(
     model: StageModel,
     group: PairGroup,
-    target: Run,
-    source: Activations,
-    clean: Run,
-    corrupt: Run,
-    asked: list[tuple[str, Cell]],
+    base: Baselines,
+    direction: str,
+    kind: str,
+    cells: list[Cell],
+    seed: int,
 ) -> list[Values]:
-    cells = [cell for _, cell in asked]
-    scores = patch(model, target, source, cells, answers=group.answers, clean_logits=clean.logits)
-    ends = [logit_difference(run.logits, group.answers) for run in (clean, corrupt)]
-    recovered = recovery(scores.logit_difference, *ends).double().numpy()
-    divergence = scores.kl_nats.double().numpy()
-    changed = [_changed(cell, target, source).double().numpy() for cell in cells]
+    """What one kind of patch does in one direction, for every cell."""
+    forth = direction == "denoising"
+    target, other = (base.corrupt, base.clean) if forth else (base.clean, base.corrupt)
+    source = _second_choice(base.clean) if kind == OTHER else other.activations
+    scores = patch(
+        model, target, source, cells, answers=group.answers, clean_logits=base.clean.logits
+    )
+    recovered = recovery(scores.logit_difference, base.clean_nats, base.corrupt_nats)
+    if forth:
+        donors = donor_recoveries(model, group, base, cells, seed=seed)
+    else:
+        donors = {cell: np.full(len(group), np.nan) for cell in cells}
     return [
-        {"recovery": recovered[row], "kl_nats": divergence[row], "share_changed": changed[row]}
-        for row in range(len(cells))
+        {
+            "recovery": recovered[row].double().numpy(),
+            "kl_nats": scores.kl_nats[row].double().numpy(),
+            "donor_recovery": donors[cell],
+            "share_changed": _changed(cell, target, source).double().numpy(),
+        }
+        for row, cell in enumerate(cells)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,9 +132,8 @@ def _cell(
     return Cell(component=component, layer=layer, positions=positions)
 
 
-def run_baselines(model: StageModel, group: PairGroup, cells: Sequence[Cell]) -> Baselines:
-    """The unpatched runs with everything recorded that the cells need."""
-    hooks = needed_hooks(model, cells)
+def run_baselines(model: StageModel, group: PairGroup, hooks: Iterable[str]) -> Baselines:
+    """The unpatched runs with these hooks recorded."""
     clean, corrupt = record(model, group.clean, hooks), record(model, group.corrupt, hooks)
     return Baselines(
         clean=clean,
@@ -146,7 +145,7 @@ def run_baselines(model: StageModel, group: PairGroup, cells: Sequence[Cell]) ->
 
 def sweep_group(
     model: StageModel, group: PairGroup, *, seed: int, check: bool
-) -> tuple[dict[Key, Patched], dict[Cell, Float[np.ndarray, " pair"]]]:
+) -> tuple[dict[Key, Patched], dict[tuple[str, Cell], Float[np.ndarray, " pair"]]]:
     """Patch every cell of a template's pairs, in both directions and from wrong donors.
 
     By symmetric token replacement the two directions are one question: destroying the clean answer
@@ -159,22 +158,23 @@ def sweep_group(
         check: Whether to verify the identities of `checks` on these pairs first.
 
     Returns:
-        The pooled cells, and the recovery of single positions when clean is patched into corrupt.
+        The pooled cells, and the recovery of single positions by direction and cell.
     """
     pooled = role_cells(model.config, group)
     single = position_cells(model.config, group)
-    base = run_baselines(model, group, [*pooled.values(), *single])
+    base = run_baselines(model, group, needed_hooks(model, [*pooled.values(), *single]))
     if check:
         check_group(model, group)
     cells = list(dict.fromkeys(pooled.values()))
     denoised = _recoveries(model, group, base, [*cells, *single], direction="denoising")
-    noised = _recoveries(model, group, base, cells, direction="noising")
+    noised = _recoveries(model, group, base, [*cells, *single], direction="noising")
     donor = donor_recoveries(model, group, base, cells, seed=seed)
     found: dict[Key, Patched] = {}
     for key, cell in pooled.items():
         found["denoising", *key] = Patched(group.place, *denoised[cell], donor[cell])
         found["noising", *key] = Patched(group.place, *noised[cell], np.full(len(group), np.nan))
-    return found, {cell: denoised[cell][0] for cell in single}
+    directions = {"denoising": denoised, "noising": noised}
+    return found, {(name, cell): of[cell][0] for name, of in directions.items() for cell in single}
 
 
 def _recoveries(

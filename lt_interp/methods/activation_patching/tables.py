@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 from scipy.stats import binomtest
 
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.methods.activation_patching.cells import Cell
 from lt_interp.methods.activation_patching.metrics import SMALLEST_NATS
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup, PromptPair, group_pairs
+from lt_interp.methods.activation_patching.summary import means, named
 from lt_interp.methods.activation_patching.sweep import differences, kept
 from lt_interp.methods.checkpoints import untrained
 from lt_interp.methods.result import make_table
@@ -24,7 +26,8 @@ PAIRS = {
 }  # fmt: skip
 ACCURACY = {
     "n_pairs": int, "share_right": float, "low": float, "high": float,
-    "untrained_share_right": float, "clean_nats": float, "corrupt_nats": float, "kept": int,
+    "untrained_share_right": float, "untrained_low": float, "untrained_high": float,
+    "clean_nats": float, "corrupt_nats": float, "kept": int,
 }  # fmt: skip
 TEMPLATES = {
     "template": str, "kind": str, "n_pairs": int, "share_right": float, "clean_nats": float,
@@ -40,12 +43,14 @@ CELLS = {
     "template_low": float, "template_high": float, "p": float, "n_pairs": int, "n_templates": int,
 }  # fmt: skip
 EXAMPLES = {
-    "template": str, "component": str, "layer": int, "position": int, "position_role": str,
-    "clean_token": str, "corrupt_token": str, "recovery": float, "n_pairs": int,
+    "template": str, "direction": str, "component": str, "layer": int, "position": int,
+    "position_role": str, "clean_token": str, "corrupt_token": str, "recovery": float,
+    "low": float, "high": float, "n_pairs": int,
 }  # fmt: skip
 EXPERTS = {
     "direction": str, "patched": str, "layer": int, "expert": int, "position_role": str,
-    **_ESTIMATE, "share_changed": float, "p": float, "n_pairs": int,
+    **_ESTIMATE, "donor_recovery": float, "donor_low": float, "donor_high": float,
+    "share_changed": float, "p": float, "n_pairs": int,
 }  # fmt: skip
 DIGITS = 4  # of a recovery in the long table of single positions
 
@@ -60,12 +65,11 @@ def accuracy_rows(
     clean = np.concatenate([first.double().numpy() for first, _ in measured])
     corrupt = np.concatenate([second.double().numpy() for _, second in measured])
     keeps = np.concatenate([kept(*both) for both in measured])
-    right = binomtest(int((clean > 0).sum()), len(clean))
-    low, high = right.proportion_ci(method="wilson")  # a bootstrap of all right has no width
     overall = {
-        "n_pairs": len(clean), "share_right": right.statistic, "low": low, "high": high,
-        "untrained_share_right": float(chance.mean()), "clean_nats": float(clean.mean()),
-        "corrupt_nats": float(corrupt.mean()), "kept": int(keeps.sum()),
+        "n_pairs": len(clean), **_share(clean > 0, "share_right", "low", "high"),
+        **_share(chance, "untrained_share_right", "untrained_low", "untrained_high"),
+        "clean_nats": float(clean.mean()), "corrupt_nats": float(corrupt.mean()),
+        "kept": int(keeps.sum()),
     }  # fmt: skip
     names = np.array([pairs[place].template for group in groups for place in group.place])
     kinds = {group.template: group.kind for group in groups}
@@ -82,24 +86,49 @@ def accuracy_rows(
     return [overall], by_template
 
 
+def _share(right: Bool[np.ndarray, " pair"], *names: str) -> dict[str, float]:
+    """A share of pairs with Wilson's interval: a bootstrap of pairs that are all right has none."""
+    found = binomtest(int(right.sum()), len(right))
+    ends = found.proportion_ci(method="wilson")
+    return dict(zip(names, (found.statistic, ends.low, ends.high), strict=True))
+
+
 def example_rows(
-    tokenizer: Tokenizer, group: PairGroup, positions: dict[Cell, np.ndarray]
+    tokenizer: Tokenizer,
+    group: PairGroup,
+    positions: Mapping[tuple[str, Cell], np.ndarray],
+    *,
+    seed: int,
 ) -> list[Row]:
-    """The mean recovery of single positions over a template's pairs, a pair's tokens beside it."""
+    """The mean recovery of single positions over a template's pairs, a pair's tokens beside it.
+
+    Args:
+        tokenizer: Of the prompts.
+        group: The pairs.
+        positions: Recoveries by direction and cell.
+        seed: Of the resampling of pairs.
+    """
+    if not positions:
+        return []
+    found = means(list(positions.values()), seed=seed)
     role = {p: name for name, places in group.roles.items() for p in places}
     return [
         {
             "template": group.template,
+            "direction": direction,
             "component": cell.component,
             "layer": cell.layer,
             "position": cell.positions[0],
             "position_role": role[cell.positions[0]],
             "clean_token": tokenizer.str_tokens[int(group.clean[0, cell.positions[0]])],
             "corrupt_token": tokenizer.str_tokens[int(group.corrupt[0, cell.positions[0]])],
-            "recovery": round(float(values.mean()), DIGITS),
+            **{
+                name: None if value is None else round(value, DIGITS)
+                for name, value in named(mean, "recovery", "low", "high").items()
+            },
             "n_pairs": len(group),
         }
-        for cell, values in positions.items()
+        for (direction, cell), mean in zip(positions, found, strict=True)
     ]
 
 
