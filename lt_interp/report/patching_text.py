@@ -119,7 +119,9 @@ def head_sentence(result: Result) -> str:
 def reading_sentence(result: Result) -> str:
     """Whether what a head reads or where it looks carries the answer, by whole intervals."""
     values, patterns = _heads(result, "v"), _heads(result, "pattern")
-    what, where, open_ = [], [], []
+    what: list[str] = []
+    where: list[str] = []
+    open_: list[str] = []
     for stage in well_patched(result):
         if stage not in set(values["stage"]):
             continue

@@ -24,7 +24,7 @@ from lt_interp.methods.article.groups import (
 )
 from lt_interp.methods.article.predictions import GIRL, TRANSITIONS, predictions
 from lt_interp.methods.article.response import draw_beginnings, response
-from lt_interp.methods.article.scoring import score
+from lt_interp.methods.article.scoring import score, score_last
 from lt_interp.methods.article.stability import GRADIENT, LOSS, stability
 from lt_interp.methods.evaluation import evaluate
 from lt_interp.methods.token_classes import token_classes
@@ -93,6 +93,10 @@ def test_losses_by_class_add_up_to_the_evaluation(rows: Rows, tokenizer: ByteTok
         assert_allclose(sums["loss_nats"], evaluation.story_loss_nats[sums.index], rtol=1e-5)
         assert sums["n_tokens"].tolist() == evaluation.story_tokens[sums.index].tolist()
     assert found[found["by"] == NAMES].empty  # bytes are no names
+    last = pd.DataFrame(score_last(model, rows))
+    assert last["n_tokens"].sum() == rows.n_rows
+    perplexity = np.exp(last["loss_nats"].sum() / rows.n_rows)
+    assert_allclose(perplexity, evaluation.perplexity_last_token, rtol=1e-5)
 
 
 def test_names_are_split_by_whether_they_were_said() -> None:

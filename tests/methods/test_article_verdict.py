@@ -14,7 +14,7 @@ from lt_interp.methods.article.claims_experts import (
     generalist,
     one_generalist,
 )
-from lt_interp.methods.article.claims_ngrams import barely, explosion
+from lt_interp.methods.article.claims_ngrams import explosion
 from lt_interp.methods.article.claims_parts import heads_apart
 from lt_interp.methods.article.claims_prompt import first_response
 from lt_interp.methods.article.claims_story import difference_p, division, layer_shares
@@ -132,11 +132,6 @@ def test_names_are_learned_only_above_the_bigram() -> None:
     assert names_learned(0.8, 0.7) == IN_PART
     assert names_learned(0.8, 0.9) == FAILS  # worse than the bigram
     assert names_learned(0.4, 0.1) == FAILS
-
-
-def test_barely() -> None:
-    assert barely(0.019) == barely(-0.019) == HOLDS
-    assert barely(0.021) == barely(-0.3) == FAILS
 
 
 def test_bigram_beside_the_n_grams_is_the_published_one() -> None:

@@ -19,7 +19,7 @@ from lt_interp.methods.article.groups import MAX_ROWS, Sample, draw_sample
 from lt_interp.methods.article.predictions import PREDICTIONS, is_ngram, predictions
 from lt_interp.methods.article.response import RESPONSE, Beginnings, draw_beginnings, response
 from lt_interp.methods.article.saved import Saved, open_saved
-from lt_interp.methods.article.scoring import AFTER_NAMED, LOSSES, score
+from lt_interp.methods.article.scoring import AFTER_NAMED, LOSSES, score, score_last
 from lt_interp.methods.article.stability import stability, training_log
 from lt_interp.methods.article.summaries import names_after, responses, settings
 from lt_interp.methods.article.tables import evolution_table, parameters_table, seed_spread
@@ -95,6 +95,7 @@ class _Measure:
     """All that is measured of one model."""
 
     def __init__(self, rows: Rows, tokenizer: Tokenizer, *, seed: int, max_rows: int) -> None:
+        self._rows = rows
         self.classes = tuple(token_classes(tokenizer))
         self.sample: Sample = draw_sample(rows, tokenizer, seed=seed, max_rows=max_rows)
         self.beginnings: Beginnings = draw_beginnings(rows, seed=seed)
@@ -104,6 +105,8 @@ class _Measure:
     def __call__(self, model: StageModel, share: Share) -> dict[str, list[dict[str, Any]]]:
         """Measure."""
         found = score(model, self.sample, named=self._named, names=self._names, share=share)
+        if model.config.average:  # as the article scores these
+            found["losses"] += score_last(model, self._rows)
         found["response"] = response(model, self.beginnings)
         found["ngram_predictions"] = predictions(model) if is_ngram(model.config) else []
         return found
@@ -131,7 +134,8 @@ def _notes(measure: _Measure, saved: Saved) -> dict[str, Any]:
     sample, beginnings = measure.sample, measure.beginnings
     n_rows, width = sample.tokens.shape
     return {
-        "scored": f"tokens 2 to {width} of {n_rows} rows",
+        "scored": f"tokens 2 to {width} of {n_rows} rows; the averaging stages also on the last "
+        "token of every row",
         "intervals": "95%, percentile bootstrap of 2,000 resamples of stories",
         "tests": "class gains: 9,999 sign flips of whole stories, Benjamini-Hochberg over every "
         "pair of stages and every class",

@@ -11,11 +11,12 @@ from jaxtyping import Float
 from lt_interp.methods.article.claim_kinds import gain_claim
 from lt_interp.methods.article.evidence import Claim, Evidence
 from lt_interp.methods.article.experts import printed_words
-from lt_interp.methods.article.feelings import LEVEL, MOE, who_cares
+from lt_interp.methods.article.feelings import MOE, who_cares
 from lt_interp.methods.article.runs import (
     ANALYSIS,
-    FITTED,
+    LEVEL,
     at_most_in_part,
+    doubt,
     judging,
 )
 from lt_interp.methods.article.saved import NotMeasured
@@ -27,6 +28,7 @@ INFORMATION = "information of the token, share of entropy"
 SHUFFLED, RANDOM = "shuffled in the corpus", "random router"
 MOST_WORDS = 0.8
 BARELY, RATHER = 0.25, 0.5
+OTHERS = "the run whose numbering was fitted to the article is left out"
 
 
 def _emerged(evidence: Evidence) -> Finding:
@@ -121,6 +123,7 @@ def _claimed_words(evidence: Evidence) -> Finding:
         for _, run in rows.groupby("checkpoint", sort=False)
     ]
     verdict = all_of([claimed(*run) for run in runs])
+    why = doubt(evidence, MOE, fitted=fitted)
     shares = [over / n for over, _, n in runs]
     each = "; ".join(
         f"{over} of {n} words send more than 80% to that expert, {more} more than the expert's "
@@ -130,15 +133,10 @@ def _claimed_words(evidence: Evidence) -> Finding:
     return Finding(
         value=sum(shares) / len(shares), unit="share of words", n=len(rows),
         n_of="words, counted in each run",
-        verdict=at_most_in_part(verdict) if fitted else verdict,
-        reason=f"run by run: {each}; {_whose(fitted)}; no interval, as the words are all of the "
+        verdict=at_most_in_part(verdict) if why else verdict,
+        reason=f"run by run: {each}; {why or OTHERS}; no interval, as the words are all of the "
         "article's table",
     )  # fmt: skip
-
-
-def _whose(fitted: bool) -> str:
-    """By which runs the article was judged."""
-    return FITTED if fitted else "the run whose numbering was fitted to the article is left out"
 
 
 def claimed(over: int, more: int, n: int) -> str:
@@ -175,6 +173,7 @@ def _generalist(evidence: Evidence) -> Finding:
         raise NotMeasured("no token here exceeds 80%, so neither expert is a specialist")
     ratios = [min(run) / max(run) for run in runs]
     verdict = one_generalist(runs)
+    why = doubt(evidence, MOE, fitted=fitted)
     each = "; ".join(
         f"{zero} tokens prefer expert 0 above 80% and {one} prefer expert 1, which gets "
         f"{load:.0%} of all decisions"
@@ -184,9 +183,9 @@ def _generalist(evidence: Evidence) -> Finding:
         value=sum(ratios) / len(ratios),
         unit="ratio of numbers of tokens", n=int(rows["n_tokens_tested"].iloc[0]),
         n_of="tokens tested in each run",
-        verdict=at_most_in_part(verdict) if fitted else verdict,
+        verdict=at_most_in_part(verdict) if why else verdict,
         reason=f"run by run: {each}; an expert that gets more of all decisions has more such "
-        f"tokens for that alone; {_whose(fitted)}; no interval of a mean of {len(runs)} run(s)",
+        f"tokens for that alone; {why or OTHERS}; no interval of a mean of {len(runs)} run(s)",
     )  # fmt: skip
 
 
@@ -228,7 +227,7 @@ CLAIMS = (
         "to suit the article",
         rule="holds if four in five words do in every run, in part if so in some or if it gets "
         "more than half of them beyond its load (intervals above it), else it does not; in part at "
-        "most where there is the first run only",
+        "most where there is the first run only or experts cannot be matched",
         measure=_claimed_words,
     ),
     Claim(
@@ -239,7 +238,7 @@ CLAIMS = (
         "random routers part them as far",
         rule="holds if in all cases they go elsewhere (q below 0.05), farther than with random "
         "routers (q below 0.05) and to one same expert; in part if they go elsewhere in some, else "
-        "it does not; in part at most from one run",
+        "it does not; in part at most from one run or where experts cannot be matched",
         measure=who_cares,
     ),
     Claim(
@@ -250,7 +249,7 @@ CLAIMS = (
         "value is the ratio of the smaller to the larger number",
         rule=f"holds if in every run expert 0 has the fewer with a ratio of {BARELY} or less, in "
         f"part if so in some or up to {RATHER}, else it does not; in part at most where there is "
-        "the first run only",
+        "the first run only or experts cannot be matched",
         measure=_generalist,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lt_interp.article import article
+from lt_interp.methods.article.claim_kinds import seed_spread
 from lt_interp.methods.article.evidence import Claim, Evidence
 from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, yes
@@ -23,14 +24,25 @@ def _every_part(evidence: Evidence) -> Finding:
     if not rows:
         raise NotMeasured("no two neighbouring stages were measured")
     gains = [stage for stage, row in rows.items() if row["high"] < 0]
+    small = [
+        stage for stage in gains
+        if (spread := seed_spread(evidence, stage)) and -rows[stage]["difference_nats"] < spread
+    ]  # fmt: skip
     worst = max(rows, key=lambda stage: rows[stage]["difference_nats"])
     row = rows[worst]
     return Finding(
         value=row["difference_nats"], low=row["low"], high=row["high"], unit="nats a token",
-        n=int(row["n_stories"]), n_of="stories", verdict=most(len(gains), len(rows)),
+        n=int(row["n_stories"]), n_of="stories", verdict=most(len(gains) - len(small), len(rows)),
         reason=f"{len(gains)} of {len(rows)} rungs are better than the one before with an interval "
-        f"below 0; the least gain is that of {worst}",
+        f"below 0{_narrow(small)}; the least gain is that of {worst}",
     )  # fmt: skip
+
+
+def _narrow(small: list[str]) -> str:
+    """The gains that another seed could undo."""
+    if not small:
+        return ""
+    return f", of which {' and '.join(small)} by less than runs of one stage lie apart"
 
 
 def most(n: int, of: int) -> str:
@@ -80,7 +92,8 @@ CLAIMS = (
         quote="Each component earns its place.",
         measurement="loss of every rung from the bigram to the experts minus that of the one it "
         "grew from; the value is the least gain",
-        rule="holds if every interval lies below 0, in part if more than half do, else it does not",
+        rule="holds if every interval lies below 0 and no gain is smaller than runs of one stage "
+        "lie apart, in part if so for more than half, else it does not",
         measure=_every_part,
     ),
     Claim(

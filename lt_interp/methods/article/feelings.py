@@ -6,13 +6,18 @@ import numpy as np
 import pandas as pd
 
 from lt_interp.methods.article.evidence import Evidence
-from lt_interp.methods.article.runs import ANALYSIS, at_most_in_part, common_numbers
+from lt_interp.methods.article.runs import (
+    ANALYSIS,
+    LEVEL,
+    at_most_in_part,
+    common_numbers,
+    doubt,
+)
 from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding
 from lt_interp.methods.significance import false_discovery_q
 
 MOE = "10_moe"
-LEVEL = 0.05
 BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"
 
 
@@ -28,19 +33,20 @@ def who_cares(evidence: Evidence) -> Finding:
         raise NotMeasured("too few feeling words were routed here")
     cases = _cases(rows, common_numbers(evidence))
     one_run = cases["checkpoint"].nunique() == 1
+    why = "there is one run only" if one_run else doubt(evidence, MOE, fitted=False)
     widest = cases.loc[cases["to_expert_1"].abs().idxmax()]
     to_1 = int((cases["to_expert_1"] > 0).sum())
     verdict = cares(cases)
     return Finding(
         value=float(widest["to_expert_1"]), unit="difference of shares", n=len(cases),
-        n_of="cases", verdict=at_most_in_part(verdict) if one_run else verdict,
+        n_of="cases", verdict=at_most_in_part(verdict) if why else verdict,
         reason=f"a case is a run, a layer and a matching: feeling words go elsewhere than others "
         f"(q below {LEVEL}) in {int((cases['q'] < LEVEL).sum())} of {len(cases)}; farther than "
         f"with random routers that no training touched (q below {LEVEL} over the cases) in "
         f"{int((cases['q_random'] < LEVEL).sum())} of {len(cases)}; towards expert 1 in {to_1} of "
         f"{len(cases)}, experts numbered alike in all runs; the value is the widest difference, "
         f"with no interval: shuffled words give {widest['null_low']:+.3f} to "
-        f"{widest['null_high']:+.3f}" + ("; there is one run only" if one_run else ""),
+        f"{widest['null_high']:+.3f}" + (f"; {why}" if why else ""),
     )  # fmt: skip
 
 

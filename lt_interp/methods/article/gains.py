@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int
 
-from lt_interp.methods.article.groups import GROUPS
+from lt_interp.methods.article.groups import ALL, GROUPS, LAST
 from lt_interp.methods.result import make_table
 from lt_interp.methods.significance import false_discovery_q, sign_flip_p
 from lt_interp.methods.statistics import story_bootstrap
@@ -54,7 +54,7 @@ def class_gains(losses: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     pairs = neighbours(list(losses["stage"].unique()))
     rows = [
         row
-        for by, names in GROUPS.items()
+        for by, names in {**GROUPS, LAST: GROUPS[ALL]}.items()
         for name in names
         for row in _compare(losses[(losses["by"] == by) & (losses["class"] == name)], pairs, seed)
     ]
@@ -67,10 +67,11 @@ def class_gains(losses: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 def _compare(
     losses: pd.DataFrame, pairs: list[tuple[str, str]], seed: int
 ) -> Iterator[dict[str, Any]]:
-    """All pairs of neighbours on the tokens of one class."""
-    if losses.empty or not pairs:
-        return
+    """All pairs of neighbours that were both scored on the tokens of one class."""
     totals, counts = _by_story(losses)
+    pairs = [pair for pair in pairs if set(pair) <= set(totals)]
+    if not pairs:
+        return
     differences = np.stack([totals[now] - totals[before] for now, before in pairs], axis=1)
     interval = story_bootstrap(differences, counts, seed=seed)
     p = sign_flip_p(differences, seed=seed)

@@ -14,9 +14,10 @@ from lt_interp.methods.token_classes import CLASSES, token_classes
 MAX_ROWS = 256
 
 ALL, TOKEN_CLASS, POSITION, NAMES = "all tokens", "token class", "position in story", "names"
+LAST = "last token of each row"  # of all rows, in the stages that the article scores there
 FIRST_TOKENS, MIDDLE_TOKENS = 32, 128  # where the second and the third stretch of a story begin
 NEW, SEEN = "name not yet seen", "name seen before"
-# The classes of every grouping, in the order of the tables.
+# The classes of every grouping of the sample, in the order of the tables.
 GROUPS: dict[str, tuple[str, ...]] = {
     ALL: ("all",),
     TOKEN_CLASS: CLASSES,

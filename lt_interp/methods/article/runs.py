@@ -14,6 +14,7 @@ from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import HOLDS, IN_PART
 
 ANALYSIS = "moe_routing"
+LEVEL = 0.05  # of false discoveries
 FITTED = (
     "the only run here has its experts numbered so that the article's words fit best, so it cannot "
     "do more than hold in part"
@@ -41,6 +42,30 @@ def judging(table: pd.DataFrame, stage: str) -> tuple[pd.DataFrame, bool]:
 def at_most_in_part(verdict: str) -> str:
     """A verdict that a lack of evidence keeps from being "holds"."""
     return IN_PART if verdict == HOLDS else verdict
+
+
+def doubt(evidence: Evidence, stage: str, *, fitted: bool) -> str:
+    """Why the numbers of the experts keep a verdict from being "holds"; empty if they do not.
+
+    Args:
+        evidence: With the analysis of routing.
+        stage: The stage that is judged.
+        fitted: Whether by the run that was fitted.
+    """
+    if fitted:
+        return FITTED
+    needed = ("checkpoint", "other_stage", "layer", "q")
+    pairs = evidence.saved.table(ANALYSIS, "agreement", needed)
+    pairs = pairs[pairs["checkpoint"] == pairs["checkpoint"].iloc[:1].squeeze()]
+    pairs = pairs[pairs["other_stage"] == stage]
+    matched = int((pairs["q"] < LEVEL).sum())
+    if matched == len(pairs):
+        return ""
+    return (
+        f"of {len(pairs)} layers of the other runs {matched} could be matched to those of the "
+        f"first run better than chance (q below {LEVEL}); the numbers of the rest are a guess, so "
+        "it cannot do more than hold in part"
+    )
 
 
 def common_numbers(evidence: Evidence) -> dict[tuple[str, str], str]:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from lt_interp.methods.article.groups import GROUPS, Sample
+from lt_interp.corpus.windows import Rows
+from lt_interp.methods.article.groups import ALL, GROUPS, LAST, Sample
 from lt_interp.methods.statistics import story_totals
 from lt_interp.methods.study import Share
 from lt_interp.model.stage_model import StageModel
@@ -59,6 +60,27 @@ def score(
     return {"losses": list(_loss_rows(sample, losses)), "after_named": after}
 
 
+@torch.no_grad()
+def score_last(model: StageModel, rows: Rows) -> list[dict[str, Any]]:
+    """Losses of the last token of every row, which has all others of the row before it.
+
+    Args:
+        model: Any stage.
+        rows: Token rows, all of which are read.
+
+    Returns:
+        Rows of the table `losses`.
+    """
+    story = rows.story_ids(slice(None))[:, -1].astype(np.int64)
+    losses = []
+    for start in range(0, rows.n_rows, BATCH_ROWS):
+        part = np.asarray(rows.tokens[start : start + BATCH_ROWS]).astype(np.int64)
+        tokens = torch.from_numpy(part).to(model.W_U.device)
+        hidden = model.hidden(tokens[:, :-1])[:, -1]
+        losses.append(token_losses(hidden, model.W_U, model.b_U, tokens[:, -1]).cpu().numpy())
+    return list(_class_rows(LAST, GROUPS[ALL][0], story, np.concatenate(losses)))
+
+
 def _mass(
     model: StageModel, hidden: Float[Tensor, "n d_in"], is_name: Bool[Tensor, "d_vocab"]
 ) -> Float64[np.ndarray, " n"]:
@@ -84,12 +106,18 @@ def _loss_rows(sample: Sample, losses: Float[np.ndarray, "row pos"]) -> Iterator
         codes = sample.classes[by]
         for code, name in enumerate(names):
             chosen = codes == code
-            totals, counts = _by_story(sample.story[chosen], losses[chosen])
-            for s in np.flatnonzero(counts):
-                yield {
-                    "by": by, "class": name, "story": int(s),
-                    "loss_nats": float(totals[s]), "n_tokens": int(counts[s]),
-                }  # fmt: skip
+            yield from _class_rows(by, name, sample.story[chosen], losses[chosen])
+
+
+def _class_rows(
+    by: str, name: str, story: Int[np.ndarray, " n"], losses: Float[np.ndarray, " n"]
+) -> Iterator[dict[str, Any]]:
+    totals, counts = _by_story(story, losses)
+    for s in np.flatnonzero(counts):
+        yield {
+            "by": by, "class": name, "story": int(s),
+            "loss_nats": float(totals[s]), "n_tokens": int(counts[s]),
+        }  # fmt: skip
 
 
 def _by_story(

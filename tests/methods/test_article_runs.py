@@ -1,0 +1,114 @@
+"""Verdicts that need more than one run: seeds that lie apart, and experts that must be matched."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from lt_interp.methods.article.claim_kinds import gain_finding, seed_spread
+from lt_interp.methods.article.claims import ALL_CLAIMS
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.feelings import who_cares
+from lt_interp.methods.article.groups import ALL, GROUPS, LAST
+from lt_interp.methods.article.runs import FITTED, at_most_in_part, doubt, judging
+from lt_interp.methods.article.saved import Saved
+from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART
+from lt_interp.methods.result import Result
+
+MOE = "10_moe"
+CLAIMS = {claim.name: claim for claim in ALL_CLAIMS}
+
+
+def evidence(*, spread: float | None = None, q_match: float = 0.01, **gains: float) -> Evidence:
+    """Stages that gain so many nats, and two runs of a mixture of which expert 1 cares."""
+    rows = [
+        {"stage": stage, "by": by, "class": GROUPS[ALL][0], "difference_nats": gain,
+         "low": gain - 0.01, "high": gain + 0.01, "n_tokens": 500, "n_stories": 100}
+        for stage, gain in gains.items() for by in (ALL, LAST)
+    ]  # fmt: skip
+    seeds = [{"stage": MOE, "spread_nats": spread}] if spread else []
+    feeling = [
+        {"stage": MOE, "checkpoint": run, "layer": layer, "matched_by": "frequency", "expert": 1,
+         "difference": difference, "null_low": -0.1, "null_high": 0.1, "q": 0.01,
+         "random_routers_as_far": 0.0, "n_words": 30, "n_draws": 1000}
+        for run, differences in ((MOE, (0.3, 0.2)), ("10_moe-seed1", (-0.4, 0.2)))
+        for layer, difference in enumerate(differences)
+    ]  # fmt: skip
+    words = [
+        {"stage": MOE, "checkpoint": MOE, "labels": "01/01"},
+        {"stage": MOE, "checkpoint": "10_moe-seed1", "labels": "10/01"},
+    ]
+    agreement = [
+        {"checkpoint": MOE, "other_stage": MOE, "layer": str(layer), "q": q}
+        for layer, q in enumerate((0.01, q_match))
+    ]
+    routing = {"feeling_words": feeling, "article_words": words, "agreement": agreement}
+    result = Result(
+        name="moe_routing", tables={name: pd.DataFrame(table) for name, table in routing.items()}
+    )
+    saved = Saved(results={"moe_routing": result}, reasons={}, stages=[MOE, *gains])
+    tables = {
+        "class_gains": pd.DataFrame(rows),
+        "seeds": pd.DataFrame(seeds, columns=["stage", "spread_nats"]),
+    }
+    return Evidence(tables=tables, saved=saved, classes=())
+
+
+def test_a_gain_within_the_spread_of_seeds_holds_in_part_at_most() -> None:
+    gain = {"10_moe": -0.03}  # the article's is 0.024
+    assert gain_finding(evidence(**gain), MOE).verdict == HOLDS
+    assert gain_finding(evidence(spread=0.02, **gain), MOE).verdict == HOLDS
+    small = gain_finding(evidence(spread=0.05, **gain), MOE)
+    assert small.verdict == IN_PART
+    assert "0.050 nats apart" in small.reason
+    assert seed_spread(evidence(spread=0.05, **gain), MOE) == 0.05
+    assert seed_spread(evidence(**gain), MOE) is None
+
+
+def test_every_part_pays_only_beyond_the_spread_of_seeds() -> None:
+    claim = CLAIMS["Every part pays"]
+    gains = {"04_attention": -0.3, "05_attn_position": -0.4, "10_moe": -0.03}
+    assert claim.measure(evidence(**gains)).verdict == HOLDS
+    found = claim.measure(evidence(spread=0.05, **gains))
+    assert found.verdict == IN_PART
+    assert "of which 10_moe by less than runs of one stage lie apart" in found.reason
+    assert claim.measure(evidence(**{**gains, "04_attention": 0.3})).verdict == IN_PART
+    assert claim.measure(evidence(**{name: 0.1 for name in gains})).verdict == FAILS
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(0.005, HOLDS), (-0.02, IN_PART), (-0.2, FAILS), (0.2, FAILS)]
+)
+def test_positions_buy_nothing_by_the_whole_interval(gain: float, expected: str) -> None:
+    claim = CLAIMS["Positions buy a bag of words nothing"]
+    found = claim.measure(evidence(**{"02_bow_position": gain}))
+    assert found.verdict == expected
+    assert (found.low, found.high) == pytest.approx((gain - 0.01, gain + 0.01))
+
+
+def test_runs_are_judged_without_the_one_that_was_fitted() -> None:
+    table = pd.DataFrame({"stage": [MOE, MOE, "10_moe_gated"], "checkpoint": ["a", "b", "c"]})
+    rows, fitted = judging(table, MOE)
+    assert (rows["checkpoint"].tolist(), fitted) == (["b"], False)
+    rows, fitted = judging(table.iloc[[0, 2]], MOE)
+    assert (rows["checkpoint"].tolist(), fitted) == (["a"], True)
+    assert judging(table, "09_multi_head")[0].empty
+    assert [at_most_in_part(one) for one in (HOLDS, IN_PART, FAILS)] == [IN_PART, IN_PART, FAILS]
+
+
+def test_numbers_that_are_a_guess_are_doubted() -> None:
+    assert doubt(evidence(), MOE, fitted=False) == ""
+    assert doubt(evidence(), MOE, fitted=True) == FITTED
+    assert "of 2 layers of the other runs 1 could be matched" in doubt(
+        evidence(q_match=0.3), MOE, fitted=False
+    )
+
+
+def test_feelings_are_counted_by_the_common_numbers_and_only_as_far_as_they_are_known() -> None:
+    found = who_cares(evidence())
+    assert found.verdict == HOLDS  # expert 1 of the other run's layer 0 is the common expert 0
+    assert found.value == pytest.approx(0.4)
+    assert "towards expert 1 in 4 of 4" in found.reason
+    guessed = who_cares(evidence(q_match=0.3))
+    assert guessed.verdict == IN_PART
+    assert "are a guess" in guessed.reason
