@@ -10,7 +10,8 @@ from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import count, extremes, nats, percent, small
 from lt_interp.report.text import name
 
-WINDOW, SENSITIVE = "reads only a window", "order-sensitive"  # as the analysis writes them
+# as the analysis writes them
+BLIND, WINDOW, SENSITIVE = "blind", "reads only a window", "order-sensitive"
 
 
 def verdict_sentence(verdicts: pd.DataFrame) -> str:
@@ -45,10 +46,12 @@ def expected_verdict_sentence(verdicts: pd.DataFrame) -> str:
     )
 
 
-def nothing_read_sentence(permutations: pd.DataFrame) -> str:
+def nothing_read_sentence(permutations: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     """Which blind stages read earlier tokens as a bag, and which read none."""
+    blind = verdicts[verdicts["verdict"].str.startswith(BLIND)]
     trained = permutations[
-        (permutations["weights"] == "trained") & permutations["within_rounding"].astype(bool)
+        (permutations["weights"] == "trained")
+        & permutations["stage"].isin(blind.loc[blind["weights"] == "trained", "stage"])
     ].dropna(subset=["reference_kl_nats"])
     if trained.empty:
         return "No trained stage is blind to every order it was asked."

@@ -68,7 +68,7 @@ def _orders(result: Result) -> dict[str, Any]:
     return {
         "verdict": orders.verdict_sentence(verdicts),
         "expected_verdict": orders.expected_verdict_sentence(verdicts),
-        "nothing_read": orders.nothing_read_sentence(permutations),
+        "nothing_read": orders.nothing_read_sentence(permutations, verdicts),
         "cost": orders.size_sentence(permutations, verdicts),
         "window": orders.window_sentence(verdicts),
         "training": orders.training_sentence(verdicts),

@@ -46,17 +46,17 @@ def test_surprises_are_named(tables):
 
 
 def test_reading_a_bag_is_told_from_reading_nothing(tables):
-    table = tables["permutations"]
-    said = text.nothing_read_sentence(table)
+    table, verdicts = tables["permutations"], tables["verdicts"]
+    said = text.nothing_read_sentence(table, verdicts)
     assert said.startswith("Of the blind stages, **04 + Attention** reads the earlier words but")
     assert "**03 Bigram** reads nothing before the last token" in said
     change(table, "03_bigram", reference_kl_nats=1.0)
     assert "**03 Bigram** and **04 + Attention** read the earlier" in (
-        text.nothing_read_sentence(table)
+        text.nothing_read_sentence(table, verdicts)
     )
-    assert "nothing before" not in text.nothing_read_sentence(table)
-    table["within_rounding"] = False
-    assert text.nothing_read_sentence(table).startswith("No trained stage is blind")
+    assert "nothing before" not in text.nothing_read_sentence(table, verdicts)
+    verdicts["verdict"] = "order-sensitive"
+    assert text.nothing_read_sentence(table, verdicts).startswith("No trained stage is blind")
 
 
 def test_cost_spans_the_sensitive_stages_and_counts_rises(tables):
