@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -13,30 +11,16 @@ from torch import Tensor
 from lt_interp.methods.logit_lens.attribution import TOLERANCE, attribute, components
 from lt_interp.methods.logit_lens.attribution_tables import attribution_rows
 from lt_interp.methods.logit_lens.corpus import Sample
-from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import STAGES
 
-D_VOCAB = 20
+from .lens_stages import D_VOCAB, random_model, tokens_of
+
 STREAMS = ["07_block", "08_two_blocks", "09_multi_head", "10_moe", "10_moe_gated"]
 CHAINS = ["01_bag_of_words", "02_bow_position", "04_attention", "05_attn_position", "06_ffn"]
 
 
-def random_model(stage: str) -> StageModel:
-    """A small stage whose LayerNorms are not the identity."""
-    config = STAGES[stage].config
-    small = {"d_model": 16, "d_vocab": D_VOCAB, "n_ctx": 12, "d_mlp": 24 if config.d_mlp else 0}
-    model = StageModel(dataclasses.replace(config, **small), name=stage)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, param in model.named_parameters():
-            if "ln" in name:
-                param.add_(0.3 * torch.randn(param.shape, generator=generator))
-    return model
-
-
 @pytest.fixture
 def tokens() -> Tensor:
-    return torch.randint(0, D_VOCAB, (3, 12), generator=torch.Generator().manual_seed(0))
+    return tokens_of()
 
 
 def sample_of(tokens: Tensor) -> Sample:

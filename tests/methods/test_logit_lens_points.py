@@ -13,29 +13,17 @@ from transformer_lens.tools.analysis import logit_lens as transformer_lens_logit
 from lt_interp.methods.logit_lens.points import lens_points, read_points, why_not
 from lt_interp.methods.logit_lens.readout import read
 from lt_interp.model.config import ModelConfig
-from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
+
+from .lens_stages import random_model, tokens_of
 
 STREAMS = ["07_block", "08_two_blocks", "09_multi_head", "10_moe", "10_moe_gated"]
 READABLE = [stage for stage, row in STAGES.items() if why_not(row.config) is None]
 
 
-def random_model(stage: str) -> StageModel:
-    """A small stage whose LayerNorms are not the identity."""
-    config = STAGES[stage].config
-    small = {"d_model": 16, "d_vocab": 30, "n_ctx": 12, "d_mlp": 24 if config.d_mlp else 0}
-    model = StageModel(dataclasses.replace(config, **small), name=stage)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, param in model.named_parameters():
-            if "ln" in name:
-                param.add_(0.3 * torch.randn(param.shape, generator=generator))
-    return model
-
-
 @pytest.fixture
 def tokens() -> Tensor:
-    return torch.randint(0, 30, (3, 12), generator=torch.Generator().manual_seed(0))
+    return tokens_of()
 
 
 @pytest.mark.parametrize("stage", READABLE)
