@@ -127,6 +127,9 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / CARD} lacks one of {', '.join(sorted(needed))}; restore it")
     if not isinstance(card["tokenizer"], dict) or "sha256" not in card["tokenizer"]:
         raise InputError(f"{folder / CARD}: tokenizer lacks its sha256; restore the file")
+    file = card.get("converted_from", {"file": "", "sha256": ""})
+    if not isinstance(file, dict) or {type(file.get(key)) for key in ("file", "sha256")} != {str}:
+        raise InputError(f"{folder / CARD}: converted_from lacks a file's name and sha256")
     loss = card["val_loss_nats"]
     unknown = loss is None and "converted_from" in card
     if not unknown and not (isinstance(loss, float) and math.isfinite(loss)):

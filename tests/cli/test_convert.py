@@ -71,6 +71,21 @@ def test_a_converted_checkpoint_is_taken_by_every_command(
         assert slip not in page
 
 
+def test_a_shorter_context_is_measured_on_shorter_rows(
+    run: Any, d_vocab: int, characters: Path, stories_file: Path, tmp_path: Path
+) -> None:
+    state = bigram(d_vocab)
+    state["token_embedding.weight"] = state.pop("embedding.weight")
+    state["position_embedding.weight"] = torch.ones(40, 128)
+    path, out, pages = save(state, tmp_path / "a.pt"), tmp_path / "short", tmp_path / "pages"
+    words = ["convert", path, "--stage", "02_bow_position", "--tokenizer", characters]
+    assert run(*words, "--out", out).exit_code == 0
+    assert run("evaluate", out, "--corpus", stories_file).exit_code == 0
+    result = run("analyze", "evolution", "--stage", out, "--corpus", stories_file, "--out", pages)
+    assert result.exit_code == 0, result.output
+    assert "tokens 2 to 40 of every row of 40" in (pages / "evolution" / "report.md").read_text()
+
+
 def test_what_is_assumed_is_said(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({key: t.double() for key, t in bigram(4096).items()}, "theirs.pt")
