@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from lt_interp.cli.analyze import analyze
+from lt_interp.cli.convert import convert
 from lt_interp.cli.evaluate import evaluate
 from lt_interp.cli.exits import ExitStatus
 from lt_interp.cli.generate import generate
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stages, evaluate, generate, hooks, train, analyze, report):
+for command in (stages, evaluate, generate, hooks, train, convert, analyze, report):
     app.command()(command)
 app.add_typer(tokenizer, name="tokenizer")
 

@@ -9,7 +9,6 @@ import typer
 from lt_interp.cli.choices import LARGEST_SEED
 from lt_interp.cli.console import note
 from lt_interp.cli.progress import bar
-from lt_interp.errors import InputError
 
 
 def generate(
@@ -35,19 +34,16 @@ def generate(
         model = load(stage)
         tokenizer = model.tokenizer
         assert tokenizer is not None, "load() opens no model without its tokenizer"
-        ids = tokenizer.encode(prompt)
-        if len(ids) > model.cfg.n_ctx:
-            raise InputError(
-                f"the prompt has {len(ids)} tokens and the context {model.cfg.n_ctx}; shorten it"
-            )
+        given = model.input_to_tokens(prompt)
         tokens = model.generate(
-            model.to_tokens(prompt),
+            given,
             max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             seed=seed,
         )
+    ids = given[0].tolist()
     n_unknown = sum(i == tokenizer.unk_id for i in ids)
     if n_unknown:
         note(f"note: {n_unknown} of the prompt's {len(ids)} tokens are unknown to the model")

@@ -10,7 +10,7 @@ from typing import Any
 
 from lt_interp.cli.choices import chosen_checkpoints
 from lt_interp.cli.console import note
-from lt_interp.cli.corpora import encode, open_stories
+from lt_interp.cli.corpora import ROW_WIDTH, encode, open_stories
 from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
 
@@ -47,7 +47,8 @@ def write_pages(
         checkpoints = chosen_checkpoints(stages, all_=not stages)
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
-    rows = encode(open_stories(corpus), tokenizer)
+    width = min([ROW_WIDTH, *(checkpoint.config.n_ctx for checkpoint in checkpoints)])
+    rows = encode(open_stories(corpus), tokenizer, width=width)
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
     with _overall(len(analyses)) as begin:
         for name, options in analyses.items():

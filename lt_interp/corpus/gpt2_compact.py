@@ -41,20 +41,25 @@ class Gpt2Compact(Tokenizer):
     eos_id = 2
 
     def __init__(
-        self, kept: Sequence[str], *, counts: Sequence[int], corpus_sha256: str, bpe: Gpt2Bpe
+        self,
+        kept: Sequence[str],
+        *,
+        counts: Sequence[int] | None,
+        corpus_sha256: str | None,
+        bpe: Gpt2Bpe,
     ) -> None:
         """Cut a full BPE.
 
         Args:
             kept: The GPT-2 token names of ids 3 onwards.
-            counts: How often each of them occurred in the corpus.
-            corpus_sha256: SHA-256 of the corpus that was counted.
+            counts: How often each of them occurred in the corpus; `None` if it is not on record.
+            corpus_sha256: SHA-256 of the corpus that was counted; `None` likewise.
             bpe: The full BPE that cuts the text.
         """
         pieces = [name.encode() for name in SPECIAL_TOKENS]
         pieces += [bytes(_BYTE_OF[letter] for letter in token) for token in kept]
         super().__init__((*SPECIAL_TOKENS, *kept), pieces)
-        self.counts = tuple(counts)
+        self.counts = None if counts is None else tuple(counts)
         self.corpus_sha256 = corpus_sha256
         self.bpe = bpe
         self._compact = np.full(len(bpe.tokens), self.unk_id, dtype=np.int32)
@@ -72,7 +77,7 @@ class Gpt2Compact(Tokenizer):
                 temporary,
                 corpus_sha256=self.corpus_sha256,
                 merges_sha256=self.bpe.sha256,
-                counts=list(self.counts),
+                counts=None if self.counts is None else list(self.counts),
             )
             self.bpe.save(temporary)
             save_for_transformers(
@@ -98,12 +103,13 @@ class Gpt2Compact(Tokenizer):
         foreign = next((token for token in kept if token not in bpe.id_of), None)
         if foreign is not None:
             raise InputError(f"{path} is damaged: GPT-2 has no token {foreign!r}")
-        if not isinstance(counts, list) or len(counts) != len(kept):
+        if counts is not None and (not isinstance(counts, list) or len(counts) != len(kept)):
             raise InputError(
                 f"{path} is damaged: it needs one count for each of {len(kept)} tokens"
             )
-        sha256 = str(description.get("corpus_sha256"))
-        return cls(kept, counts=counts, corpus_sha256=sha256, bpe=bpe)
+        sha256 = description.get("corpus_sha256")
+        known = None if sha256 is None else str(sha256)
+        return cls(kept, counts=counts, corpus_sha256=known, bpe=bpe)
 
 
 def build_gpt2_compact(

@@ -53,7 +53,7 @@ class Checkpoint:
 
     @property
     def seed(self) -> int | None:
-        """Of its training."""
+        """Of its training; `None` where that is not on record."""
         return self.card["seed"]
 
     @property
@@ -95,6 +95,8 @@ def untrained(model: StageModel, *, seed: int) -> StageModel:
 def find_checkpoints(models: Models) -> list[Checkpoint]:
     """Find checkpoints and put them in the order of the ladder, then of their seeds.
 
+    One that was converted from somebody's file has no seed on record and stands behind the others.
+
     Args:
         models: Names of shipped checkpoints, folders, or models in memory; one or several.
 
@@ -109,7 +111,11 @@ def find_checkpoints(models: Models) -> list[Checkpoint]:
     if twice:
         raise InputError(f"two checkpoints are named {', '.join(sorted(twice))}; rename one")
     order = {stage: place for place, stage in enumerate(STAGES)}
-    return sorted(found, key=lambda c: (order.get(c.stage, len(order)), c.seed or 0, c.name))
+    # of several runs of a stage, those whose seed is on record come first
+    return sorted(
+        found,
+        key=lambda c: (order.get(c.stage, len(order)), c.seed is None, c.seed or 0, c.name),
+    )
 
 
 def _find(model: str | Path | StageModel) -> Checkpoint:
@@ -170,7 +176,9 @@ def versions() -> dict[str, str]:
 
 
 def _model(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Which weights they are and how they came about."""
+    """Which weights they are and how they came about, or from which file they were converted."""
     card = {key: checkpoint.card[key] for key in _CARD}
     trained_on = {key: checkpoint.card["corpus"][key] for key in _TRAINED_ON}
-    return {**card, "trained_on": trained_on, "weights_sha256": checkpoint.weights_sha256}
+    file = checkpoint.card.get("converted_from")
+    origin = {"converted_from": {key: file[key] for key in ("file", "sha256")}} if file else {}
+    return {**card, **origin, "trained_on": trained_on, "weights_sha256": checkpoint.weights_sha256}

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from lt_interp.article import article, article_stage
 from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints, one_a_stage
 from lt_interp.methods.curves import article_curves, curves
 from lt_interp.methods.evaluation import Evaluation, evaluate
@@ -188,13 +189,23 @@ def _score(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _sample_rows(model: StageModel, prompts: Sequence[str], seed: int) -> list[dict[str, Any]]:
-    """One continuation a prompt; the article printed its samples for its first prompt."""
+    """One continuation a prompt; the article printed its samples for its first prompt.
+
+    Raises:
+        InputError: The model cannot read a prompt; only one of the article's is left out instead.
+    """
     stage = str(model.cfg.model_name)
     published = {article()["prompts"][0]: article()["evolution_samples"].get(stage)}
-    return [
-        {"prompt": prompt, "sample": text, "article_sample": published.get(prompt)}
-        for prompt, text in zip(prompts, samples(model, prompts, seed=seed), strict=True)
-    ]
+    rows = []
+    for prompt in prompts:
+        try:
+            (text,) = samples(model, [prompt], seed=seed)
+        except InputError as error:
+            if prompt in article()["prompts"]:
+                continue
+            raise InputError(f"prompt {prompt!r}: {error}") from None
+        rows.append({"prompt": prompt, "sample": text, "article_sample": published.get(prompt)})
+    return rows
 
 
 def _ladder_rows(

@@ -16,7 +16,7 @@ from lt_interp.training.checkpoint import shipped_checkpoints
 
 
 class Rung(TypedDict):
-    """A stage, or a further checkpoint of one; what is not trained or not published is `None`.
+    """A stage, or a further checkpoint of one; what is not on record or published is `None`.
 
     Attributes:
         id: Name of the stage, or of the checkpoint where it is a further one.
@@ -66,12 +66,14 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
             perplexity=None,
             article_perplexity=article_stage(name).get("perplexity"),
         )
-    further = f" (seed {checkpoint.seed})" if name != checkpoint.stage else ""
+    loss = checkpoint.card["val_loss_nats"]
+    kind = "converted" if "converted_from" in checkpoint.card else f"seed {checkpoint.seed}"
+    further = f" ({kind})" if name != checkpoint.stage or kind == "converted" else ""
     return Rung(
         id=name,
         adds=f"{checkpoint.adds}{further}",
         parameters=count(weight_shapes(checkpoint)),
         tokens_seen=checkpoint.card["tokens_seen"],
-        perplexity=math.exp(checkpoint.card["val_loss_nats"]),
+        perplexity=None if loss is None else math.exp(loss),
         article_perplexity=article_stage(checkpoint.stage).get("perplexity"),
     )

@@ -39,7 +39,7 @@ def samples(
         raise InputError("this model has no tokenizer; build it with one to sample text")
     continuations = []
     for prompt in prompts:
-        tokens = model.to_tokens(prompt)
+        tokens = model.input_to_tokens(prompt)
         written = model.generate(
             tokens, max_new_tokens, temperature=temperature, seed=seed, stop_at_eos=True
         )

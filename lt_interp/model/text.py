@@ -15,6 +15,8 @@ from lt_interp.errors import InputError
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
 
+SHOWN = 40  # characters of a text that an error repeats
+
 TextOrTokens = str | list[str] | Tensor
 
 
@@ -30,13 +32,14 @@ class Text:
         """Ids of whatever `forward` was given, checked against the model.
 
         Raises:
-            InputError: The input is empty, longer than `n_ctx`, or holds ids outside the
-                vocabulary.
+            InputError: The input is empty, longer than `n_ctx`, holds ids outside the vocabulary,
+                or is text without a single token of the vocabulary.
         """
         if isinstance(input, Tensor):
             tokens = input[None] if input.ndim == 1 else input
         else:
             tokens = self.to_tokens(input, prepend_bos=prepend_bos, truncate=False)
+            self._refuse_unknown([input] if isinstance(input, str) else input)
         if tokens.ndim != 2 or tokens.is_floating_point():
             raise InputError(
                 f"token ids must be integers [batch pos], not {tokens.dtype} {list(tokens.shape)}"
@@ -156,6 +159,18 @@ class Text:
         if not places:
             raise InputError(f"the token {single_token!r} does not occur in the input")
         return places[0] if mode == "first" else places[-1]
+
+    def _refuse_unknown(self, texts: list[str]) -> None:
+        """Refuse a text that says nothing to the model: each of its tokens would be `<unk>`."""
+        tokenizer = self._need_tokenizer()
+        for text in texts if tokenizer.unk_id is not None else []:
+            ids = tokenizer.encode(text)
+            if ids and set(ids) == {tokenizer.unk_id}:
+                shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+                raise InputError(
+                    f"no token of {shown!r} is in the vocabulary of {tokenizer.d_vocab} tokens; "
+                    "use words that the model was trained on"
+                )
 
     def _need_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:

@@ -36,7 +36,8 @@ def training_sentence(meta: dict[str, Any]) -> str:
     theirs = article()["corpus"]["train_tokens"]
     if not seen:
         return "How long the stages here were trained is not on record."
-    most = f"The stages here saw {millions(max(seen))} tokens at most"
+    which = "here" if len(seen) == len(meta["models"]) else "here whose training is on record"
+    most = f"The stages {which} saw {millions(max(seen))} tokens at most"
     if max(seen) < theirs:
         return (
             f"{most}, the article's {millions(theirs)} in each epoch: a sentence that does not "

@@ -73,13 +73,18 @@ def seeds_table(ladder: pd.DataFrame) -> str:
     repeated = ladder[ladder["stage"].isin(other_runs(ladder)["stage"])]
     rows = [
         [
-            plain(stage_label(row.stage)), str(row.seed), perplexity(row.perplexity),
+            plain(stage_label(row.stage)), _seed(row.seed), perplexity(row.perplexity),
             ends(row.perplexity_low, row.perplexity_high), millions(row.tokens_seen),
         ]
         for row in repeated.sort_values("stage", kind="stable").itertuples()
     ]  # fmt: skip
     headers = ["stage", "seed", "perplexity", "95% interval", "tokens seen"]
     return table(headers, rows, align="lrrrr")
+
+
+def _seed(value: object) -> str:
+    """A seed; a dash where it is not on record, as of a converted checkpoint."""
+    return MISSING if pd.isna(value) else str(value)
 
 
 def pairs_table(pairs: pd.DataFrame) -> str:

@@ -51,12 +51,21 @@ def _seen_in_training(meta: dict[str, Any]) -> str:
         or (whole and model["trained_on"]["name"] == corpus["name"])
     ]
     if not seen:
-        return "No model here is on record as trained on them."
+        return f"No model here is on record as trained on them.{_not_on_record(meta)}"
     names = ", ".join(code(name) for name in seen)
     return (
         f"**{names} trained on stories of this very corpus**, so those figures also show what was "
-        "memorised."
+        f"memorised.{_not_on_record(meta)}"
     )
+
+
+def _not_on_record(meta: dict[str, Any]) -> str:
+    """Which models came from somebody's file; nobody here knows what they were trained on."""
+    names = [code(name) for name, model in meta["models"].items() if "converted_from" in model]
+    if not names:
+        return ""
+    what = f"What {', '.join(names)} trained on is not on record"
+    return f" {what}: converted from a file, it may have been these stories."
 
 
 def how_made(meta: dict[str, Any]) -> dict[str, str]:
@@ -93,6 +102,14 @@ def _or_dash(value: Any) -> Any:
     return MISSING if value is None else value
 
 
+def _recipe(card: dict[str, Any]) -> str:
+    """How a model was trained, or the file it was converted from."""
+    file = card.get("converted_from")
+    if file:
+        return f"converted from {code(file['file'])}, sha256 {code(file['sha256'][:SHORT])}"
+    return plain(str(_or_dash(card["recipe"])))
+
+
 def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
     """A table of the weights that were opened."""
     headers = ["checkpoint", "stage", "weights sha256", "recipe", "seed", "tokens seen",
@@ -102,7 +119,7 @@ def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
             code(name),
             plain(stage_label(card["stage"])),
             code(card["weights_sha256"][:SHORT]),
-            plain(str(_or_dash(card["recipe"]))),
+            _recipe(card),
             str(_or_dash(card["seed"])),
             count(card["tokens_seen"]),
             perplexity(perplexity_of(card["val_loss_nats"])),

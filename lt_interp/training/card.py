@@ -70,6 +70,56 @@ def write_card(
         "val_loss_of": "the stored float16 weights, every position of the validation rows",
         "corpus": _rows_card(train),
         "validation": _rows_card(validation),
+        **_stored(out, tokenizer),
+        "identity": identity,
+    }
+    write_json(out / CARD, card)
+
+
+def write_converted_card(
+    out: Path,
+    *,
+    stage: str,
+    model: dict[str, Any],
+    tokenizer: Tokenizer,
+    tokenizer_was_named: bool,
+    converted_from: dict[str, Any],
+) -> None:
+    """Write the `run.json` of somebody's checkpoint: how it was trained is not on record.
+
+    Args:
+        out: The folder, its weights written already.
+        stage: What it was said to be.
+        model: Its config.
+        tokenizer: What is stored with it.
+        tokenizer_was_named: Whether its user named it; if not, that it fits is an assumption.
+        converted_from: Which file, its sha256, and what was done to it.
+    """
+    rows = dict.fromkeys(("name", "split", "sha256", "n_stories", "n_rows"))
+    unknown = ("recipe", "seed", "steps", "tokens_seen", "seconds", "val_loss_nats", "val_loss_of")
+    stored = _stored(out, tokenizer)
+    stored["tokenizer"]["named_by_user"] = tokenizer_was_named
+    card = {
+        "format_version": FORMAT_VERSION,
+        "stage": stage,
+        "converted_from": converted_from,
+        **dict.fromkeys(unknown),
+        "corpus": rows,
+        "validation": rows,
+        **stored,
+        "identity": {
+            "stage": stage,
+            "model": model,
+            "converted_from_sha256": converted_from["sha256"],
+            "tokenizer_sha256": tokenizer.sha256,
+        },
+    }
+    write_json(out / CARD, card)
+
+
+def _stored(out: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What lies in the folder, and what wrote it."""
+    return {
         "tokenizer": {
             "kind": tokenizer.kind,
             "d_vocab": tokenizer.d_vocab,
@@ -79,9 +129,7 @@ def write_card(
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
         | {"python": platform.python_version()},
         "commit": _commit(),
-        "identity": identity,
     }
-    write_json(out / CARD, card)
 
 
 def _rows_card(rows: Rows) -> dict[str, Any]:

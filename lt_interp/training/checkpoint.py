@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,23 @@ FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
 
 
-def save_weights(model: StageModel, folder: Path) -> None:
-    """Write a model's weights as float16 and its config.
+def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write a model's weights and its config.
+
+    Args:
+        model: The model.
+        folder: Where.
+        dtype: What is stored: half precision of what is trained here, float32 of what was trained
+            elsewhere and must not be rounded.
 
     Raises:
-        InputError: A weight is not finite in float16.
+        InputError: A weight is not finite in that type.
     """
-    tensors = {name: t.detach().half().contiguous() for name, t in model.state_dict().items()}
+    tensors = {name: t.detach().to(dtype).contiguous() for name, t in model.state_dict().items()}
+    type_name = str(dtype).removeprefix("torch.")
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
-            raise InputError(f"the weight {name} is not finite in float16; it cannot be stored")
+            raise InputError(f"the weight {name} is not finite in {type_name}; it cannot be stored")
     config = {"format_version": FORMAT_VERSION, "stage": model.cfg.model_name}
     write_json(folder / CONFIG, {**config, "model": model.config.to_dict()})
     write_bytes(folder / WEIGHTS, save(tensors))
@@ -75,6 +83,11 @@ def find_checkpoint(name: str | Path) -> Path:
             return folder
     if Path(name).is_dir():
         raise InputError(f"{name} is not a checkpoint: it has no {CONFIG}")
+    if Path(name).is_file():
+        raise InputError(
+            f"{name} is a file, and a checkpoint is a folder; lt-interp convert makes one of a "
+            "notebook's .pt file"
+        )
     shipped = shipped_checkpoints()
     near = difflib.get_close_matches(str(name), shipped, n=3, cutoff=0.3) or shipped
     raise InputError(
@@ -102,7 +115,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The `run.json` of a checkpoint: what it was trained on, how, and how good it is."""
+    """The `run.json` of a checkpoint: what it was trained on, how, and how good it is.
+
+    Of one that was converted from somebody's file none of this is on record: `converted_from` says
+    which file, and those entries are `None`.
+    """
     card = read_json(folder / CARD)
     needed = {"stage", "tokenizer", "corpus", "recipe", "seed", "tokens_seen", "val_loss_nats"}
     needed |= {"identity", "weights_sha256"}
@@ -110,7 +127,12 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / CARD} lacks one of {', '.join(sorted(needed))}; restore it")
     if not isinstance(card["tokenizer"], dict) or "sha256" not in card["tokenizer"]:
         raise InputError(f"{folder / CARD}: tokenizer lacks its sha256; restore the file")
-    if not isinstance(card["val_loss_nats"], float) or not math.isfinite(card["val_loss_nats"]):
+    file = card.get("converted_from", {"file": "", "sha256": ""})
+    if not isinstance(file, dict) or {type(file.get(key)) for key in ("file", "sha256")} != {str}:
+        raise InputError(f"{folder / CARD}: converted_from lacks a file's name and sha256")
+    loss = card["val_loss_nats"]
+    unknown = loss is None and "converted_from" in card
+    if not unknown and not (isinstance(loss, float) and math.isfinite(loss)):
         raise InputError(f"{folder / CARD}: val_loss_nats is not a finite number; restore the file")
     return card
 
@@ -128,7 +150,7 @@ def _shipped_tokenizers() -> Iterator[Tokenizer]:
 def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:
     """The tokenizer a checkpoint was trained with: in its own folder, or among the shipped ones."""
     own = [load_tokenizer(folder / "tokenizer")] if (folder / "tokenizer").is_dir() else []
-    for tokenizer in (*own, *_shipped_tokenizers()):
+    for tokenizer in chain(own, _shipped_tokenizers()):
         if tokenizer.sha256 == sha256:
             return tokenizer
     raise InputError(

@@ -178,8 +178,13 @@ def test_sampling_options(words: list[str], part: str, run: Any, runs: Path) -> 
 
 @pytest.mark.parametrize(
     ("prompt", "part"),
-    [("", "no tokens"), ("a" * 300, "300 tokens and the context 256"), ("\ud800", "UTF-8")],
-    ids=["empty", "long", "half a character"],
+    [
+        ("", "no tokens"),
+        ("a" * 300, "300 tokens and the context 256"),
+        ("\ud800", "UTF-8"),
+        ("ŻŹ", "no token of 'ŻŹ' is in the vocabulary"),
+    ],
+    ids=["empty", "long", "half a character", "unknown"],
 )
 def test_prompts_that_no_model_can_read(prompt: str, part: str, run: Any, runs: Path) -> None:
     check_line(run("generate", runs / "03_bigram", prompt), part)
@@ -247,6 +252,21 @@ def test_an_analysis_that_is_not_there(run: Any, tmp_path: Path) -> None:
     for words in (["report", "--only", "nonsense"], ["analyze", "nonsense"]):
         check_line(run(*words, "--out", tmp_path), "position_blindness")
         assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("analysis", ["evolution", "attention", "logit-lens"])
+@pytest.mark.parametrize(
+    ("prompt", "part"), [("", "tokens"), ("a" * 300, "300 tokens"), ("ŻŹ", "is in the vocabulary")]
+)
+def test_prompts_that_no_analysis_can_read(
+    analysis: str, prompt: str, part: str, run: Any, runs: Path, stories_file: Path, tmp_path: Path
+) -> None:
+    words = ["analyze", analysis, "--stage", runs / "04_attention", "--corpus", stories_file]
+    result = run(*words, "--prompt", prompt, "--out", tmp_path / "pages")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith(f"error: prompt {prompt!r}: ")
+    assert part in result.stderr.splitlines()[-1]
+    assert not list(tmp_path.rglob("*.md"))
 
 
 def test_a_choice_that_an_analysis_does_not_have(run: Any, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_every_cell_is_transformer_lenss_on_random_weights() -> None:
     check_against_transformer_lens(model, random_group(n_pairs=2, n_pos=4))
 
 
+@pytest.mark.parametrize("stage", ["07_block", "09_multi_head"])
+def test_a_single_pair_is_patched_as_several_are(stage: str) -> None:
+    model = StageModel(small(stage), name=stage, seed=5)
+    check_against_transformer_lens(model, random_group(n_pairs=1, n_pos=4))
+
+
 def test_every_head_and_position_is_transformer_lenss_on_random_weights() -> None:
     model = StageModel(small("09_multi_head"), name="09_multi_head", seed=4)
     group = random_group(n_pairs=2, n_pos=4)

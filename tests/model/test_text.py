@@ -48,6 +48,34 @@ def test_to_str_tokens(model: StageModel) -> None:
     assert model.to_str_tokens(model.to_tokens(["ab", "cd"])) == [["a", "b"], ["c", "d"]]
 
 
+def test_a_text_that_says_nothing_to_the_model_is_refused(model: StageModel) -> None:
+    for run in (model, model.generate, model.run_with_cache, model.input_to_tokens):
+        with pytest.raises(InputError, match=r"no token of 'ŻŹ' is in the vocabulary of 30 tokens"):
+            run("ŻŹ")
+    with pytest.raises(InputError, match="no token of 'Ż'"):
+        model(["a dog", "Ż"])
+    with pytest.raises(InputError, match="no token of 'Ż"):
+        model("Ż", prepend_bos=True)
+    with pytest.raises(InputError) as caught:
+        model("Ż" * 24)
+    assert len(str(caught.value)) < 150
+    assert model.input_to_tokens("aŻ").tolist() == [[4, 1]]  # something is understood
+    assert model.to_tokens("ŻŹ").tolist() == [[1, 1]]  # ids alone run nothing
+    assert model(torch.tensor([[1, 1]])).shape == (1, 2, 30)  # and ids are taken as they are
+
+
+def test_bytes_have_no_unknown_text() -> None:
+    config = ModelConfig(d_vocab=256, n_ctx=24, d_model=16, eos_id=0)
+    model = StageModel(config, tokenizer=ByteTokenizer())
+    assert model("Ż").shape == (1, 2, 256)
+
+
+def test_a_prompt_longer_than_the_context_is_refused(model: StageModel) -> None:
+    for run in (model, model.generate, model.run_with_cache, model.input_to_tokens):
+        with pytest.raises(InputError, match=r"has 25 tokens and the context 24; shorten it"):
+            run("a" * 25)
+
+
 def test_single_tokens(model: StageModel) -> None:
     assert model.to_single_token("c") == 6
     assert model.to_single_str_token(6) == "c"

@@ -196,6 +196,8 @@ def test_training_and_seeds_sentences_turn() -> None:
     more = {"models": {"a": {"tokens_seen": 500_000_000}}}
     assert "no fewer than" in text.training_sentence(more)
     assert "not on record" in text.training_sentence({"models": {"a": {"tokens_seen": None}}})
+    some = {"models": {**less["models"], "theirs": {"tokens_seen": None}}}
+    assert text.training_sentence(some).startswith("The stages here whose training is on record")
     assert "one run of each stage" in text.seeds_sentence(make_result().tables["seeds"].iloc[:0])
     assert "by 0.250 nats (3 seeds)" in text.seeds_sentence(make_result().tables["seeds"])
 

@@ -61,3 +61,23 @@ def test_what_is_not_on_record_of_a_model_in_memory_is_a_dash(evolution):
     line = how_made(meta)["checkpoints"].splitlines()[2]
     assert line.endswith("| – | – | – | – |")
     assert "No model here is on record as trained on them." in corpus_sentences(meta)
+
+
+def test_a_converted_model_names_its_file_and_no_training(evolution):
+    meta = evolution(["06_ffn", "07_block"]).meta
+    card = meta["models"]["07_block"]
+    nothing = dict.fromkeys(("seed", "recipe", "tokens_seen", "val_loss_nats"))
+    file = {"file": "a|b.pt", "sha256": "cd" * 32}
+    trained_on = dict.fromkeys(card["trained_on"])
+    meta["models"]["07_block"] = {
+        **card, **nothing, "converted_from": file, "trained_on": trained_on,
+    }  # fmt: skip
+    line = how_made(meta)["checkpoints"].splitlines()[3]
+    file_text = "<code>a&#124;b.pt</code>, sha256 <code>cdcdcdcdcdcd</code>"
+    assert line.endswith(f"| converted from {file_text} | – | – | – |")
+    said = corpus_sentences(meta)
+    assert "What <code>07_block</code> trained on is not on record" in said
+    meta["models"]["06_ffn"]["trained_on"]["sha256"] = meta["corpus"]["sha256"]
+    said = corpus_sentences(meta)
+    assert "<code>06_ffn</code> trained on stories of this very corpus**" in said
+    assert "What <code>07_block</code> trained on is not on record" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from lt_interp.corpus.simple_tokenizers import CharacterTokenizer, build_charact
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.windows import open_rows
 from lt_interp.stages import Stage, get_stage
+from lt_interp.training.convert import Conversion, convert
 from lt_interp.training.loop import Data
 
 WIDTH = 16
@@ -76,3 +78,25 @@ def small_stage(tokenizer: CharacterTokenizer) -> Callable[[str], Stage]:
         return dataclasses.replace(stage, config=config)
 
     return build
+
+
+@pytest.fixture
+def converted(
+    tokenizer: CharacterTokenizer,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Conversion]:
+    """Save what a test holds as `theirs.pt`, and convert it into `out`.
+
+    No shipped tokenizer is looked at, which would take most of the time.
+    """
+    nothing = tmp_path_factory.getbasetemp() / "nothing"
+    monkeypatch.setattr("lt_interp.training.checkpoint.trained_folder", lambda: nothing)
+
+    def go(stage: str, saved: Any, **options: Any) -> Conversion:
+        torch.save(saved, tmp_path / "theirs.pt")
+        options = {"tokenizer": tokenizer, "out": tmp_path / "out", **options}
+        return convert(tmp_path / "theirs.pt", stage, **options)
+
+    return go

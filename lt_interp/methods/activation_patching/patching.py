@@ -199,6 +199,7 @@ def _continue(
         tokens = repeat(target.tokens, "pair pos -> (cell pair) pos", cell=n_cells)
         return model.hidden(tokens)[:, -1:]
     x = repeat(target.activations[start], "pair pos d -> (cell pair) pos d", cell=n_cells)
+    x = x.contiguous()  # of a single pair this is one row seen many times, and hooks write into it
     *before, last = model.blocks[int(start.split(".")[1]) :]
     for block in before:
         x = block(x)

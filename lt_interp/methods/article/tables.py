@@ -102,7 +102,7 @@ def parameters_table(main: Mapping[str, Checkpoint]) -> pd.DataFrame:
 
 
 def seed_spread(saved: Saved) -> pd.DataFrame:
-    """How far runs of one stage lie apart that differ in their seed only.
+    """How far runs of one stage lie apart that differ in their seed only, so far as is on record.
 
     What is smaller than this between two stages may be no more than a difference of two runs.
     """
@@ -111,7 +111,7 @@ def seed_spread(saved: Saved) -> pd.DataFrame:
     except NotMeasured:
         return make_table(SEEDS, [])
     rows = []
-    for stage, runs in ladder.groupby("stage", sort=False):
+    for stage, runs in ladder.dropna(subset=["seed"]).groupby("stage", sort=False):
         if len(runs) > 1:
             low, high = float(runs["loss_nats"].min()), float(runs["loss_nats"].max())
             rows.append({

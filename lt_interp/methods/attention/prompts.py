@@ -69,6 +69,10 @@ def _fits(model: StageModel, prompt: str) -> tuple[int | None, str | None]:
     most = min(LONGEST, model.config.n_ctx)
     if not 1 <= n_tokens <= most:
         return n_tokens, f"{n_tokens} tokens; 1 to {most} are allowed, so choose another"
+    try:
+        model.input_to_tokens(prompt)
+    except InputError as error:
+        return n_tokens, str(error)
     return n_tokens, None
 
 

@@ -44,7 +44,7 @@ def initial_routers(checkpoint: Checkpoint) -> list[Tensor] | str:
     recipe = checkpoint.card.get("identity", {}).get("recipe", {})
     rule = recipe.get("initialisation")
     if rule is None or checkpoint.seed is None:
-        return "a model in memory has no record of how it was initialised"
+        return "there is no record of how it was initialised"
     model = StageModel(checkpoint.config)
     generator = torch.Generator().manual_seed(checkpoint.seed)
     (initialise_fan_in if rule == "fan_in" else initialise_pytorch_default)(model, generator)
