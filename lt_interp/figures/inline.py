@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lt_interp.figures.save import style
 
-DOTS_PER_INCH = 72
+DOTS_PER_INCH = 96  # an inch of a web page
 
 
 class InlineFigure(Figure):
@@ -19,11 +20,16 @@ class InlineFigure(Figure):
     has to come first and the user's own figures are left alone. `savefig` works as usual.
     """
 
-    def _repr_png_(self) -> bytes:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        # Before `_repr_png_` Jupyter would ask pyplot's backend, which knows nothing of the style.
+        return {"image/png": self.png(), "text/plain": repr(self)}
+
+    def png(self) -> bytes:
+        """The picture."""
         with style():
             buffer = io.BytesIO()
-            metadata = {"Software": None}  # the same bytes under another version's name
             FigureCanvasAgg(self).print_figure(
-                buffer, format="png", dpi=DOTS_PER_INCH, metadata=metadata
-            )
+                # its author's version would be another name for the same picture
+                buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None},
+            )  # fmt: skip
         return buffer.getvalue()

@@ -24,21 +24,21 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 def test_it_is_a_picture_of_the_size_that_was_asked_for(evolution):
-    height, width, _ = pixels(drawn(evolution)._repr_png_()).shape
+    height, width, _ = pixels(drawn(evolution).png()).shape
     assert (width, height) == (6 * DOTS_PER_INCH, 3 * DOTS_PER_INCH)
 
 
 def test_the_same_bytes_under_any_settings_of_the_user(evolution):
-    first = drawn(evolution)._repr_png_()
+    first = drawn(evolution).png()
     with mpl.rc_context({"font.family": "monospace", "savefig.dpi": 30, "text.color": "red"}):
-        assert drawn(evolution)._repr_png_() == first
+        assert drawn(evolution).png() == first
 
 
 def test_it_is_shown_as_it_is_saved(evolution):
     other = io.BytesIO()
     with style():
         drawn(evolution, Figure).savefig(other, dpi=DOTS_PER_INCH)
-    shown = pixels(drawn(evolution)._repr_png_())
+    shown = pixels(drawn(evolution).png())
     np.testing.assert_array_equal(shown, pixels(other.getvalue()))
     assert shown[..., :3].min() < 0.2  # not an empty page
 
@@ -47,5 +47,5 @@ def test_no_figure_is_left_to_pyplot(evolution):
     import matplotlib.pyplot as plt
 
     before = plt.get_fignums()
-    drawn(evolution)._repr_png_()
+    drawn(evolution).png()
     assert plt.get_fignums() == before

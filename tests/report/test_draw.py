@@ -34,7 +34,7 @@ def test_it_says_what_the_page_says(evolution, tmp_path):
 def test_the_first_figure_of_the_page_is_the_default(evolution):
     result = evolution()
     first = next(iter(PAGES["evolution"].drawings(result))).removesuffix(".svg")
-    assert draw(result)._repr_png_() == lt.draw(result, first)._repr_png_()
+    assert draw(result).png() == lt.draw(result, first).png()
 
 
 def test_every_figure_has_a_name_and_the_size_of_the_page(evolution):
