@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint train bench clean
+.PHONY: help report test lint train bench notebook clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedde
 
 bench: $(INSTALLED)  ## measure how fast the stages train
 	@$(BIN)/python benchmarks/train_speed.py
+
+notebook: $(INSTALLED)  ## run notebooks/ again and save what they show
+	@$(BIN)/python notebooks/execute.py
 
 clean:  ## remove .venv, builds and caches (never runs/, trained/ or reports/)
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,8 +1,8 @@
 """lt_interp: open every rung of a small language model's ladder with the same tools.
 
 `load` opens a trained stage, `stages()` lists the ladder, `corpus()` opens stories, `analyze()`
-runs an analysis. Each is imported when it is first used, so that `import lt_interp` alone loads no
-deep-learning library.
+runs an analysis and `draw()` shows what it found. Each is imported when it is first used, so that
+`import lt_interp` alone loads no deep-learning library.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lt_interp.methods.analyze import analyze as analyze
+    from lt_interp.report.draw import draw as draw
     from lt_interp.training.checkpoint import load as load
 
-__all__ = ["analyze", "corpus", "load", "stages"]
+__all__ = ["analyze", "corpus", "draw", "load", "stages"]
 
 _FUNCTIONS = {
     "analyze": ("lt_interp.methods.analyze", "analyze"),
     "corpus": ("lt_interp.corpus.sources", "open_corpus"),
+    "draw": ("lt_interp.report.draw", "draw"),
     "load": ("lt_interp.training.checkpoint", "load"),
     "stages": ("lt_interp.methods.ladder", "stages"),
 }

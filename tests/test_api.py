@@ -16,7 +16,7 @@ def test_the_few_names_users_need_are_callable_whatever_was_imported_before():
     assert isinstance(lt.corpus("embedded"), Corpus)
     assert lt.stages.STAGES is STAGES
     assert lt_interp.corpus.open_corpus("embedded").n_stories == 660
-    assert set(dir(lt)) >= {"corpus", "load", "stages"}
+    assert set(dir(lt)) >= {"analyze", "corpus", "draw", "load", "stages"}
 
 
 def test_stories_open_without_a_deep_learning_library():

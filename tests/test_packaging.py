@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -40,8 +41,10 @@ def project() -> dict[str, object]:
 
 def requirements() -> list[Requirement]:
     table = project()
-    lines = [*table["dependencies"], *table["optional-dependencies"]["dev"]]
-    return [Requirement(line) for line in lines]
+    extras = table["optional-dependencies"]
+    lines = dict.fromkeys([*table["dependencies"], *chain.from_iterable(extras.values())])
+    # "dev" asks for the other extras by this package's own name.
+    return [one for one in map(Requirement, lines) if one.name != table["name"]]
 
 
 def constraints() -> dict[str, str]:
@@ -99,6 +102,12 @@ def test_every_installed_dependency_is_pinned():
         pending += [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
     assert {"torch", "numpy", "pluggy"} <= seen
     assert unpinned == set()
+
+
+def test_the_tests_have_every_extra():
+    extras = dict(project()["optional-dependencies"])
+    own = [one for one in map(Requirement, extras.pop("dev")) if one.name == project()["name"]]
+    assert {extra for one in own for extra in one.extras} == set(extras)
 
 
 def test_constraints_run_on_any_machine():

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ from lt_interp.files import write_bytes
 
 # seaborn's "colorblind" palette, by what each colour stands for on every page.
 OURS, ARTICLE, SECOND, NEUTRAL = "#0173B2", "#DE8F05", "#CC78BC", "#56616B"
+
+AnyFigure = TypeVar("AnyFigure", bound=Figure)
 
 MARGIN = 0.2  # inches beside the text, for whoever sees it in a wider font than it was laid out in
 
@@ -67,12 +69,24 @@ def save_svg(
         panels: Rows and columns of axes.
     """
     with style():
-        layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=0.08)
-        figure = Figure(figsize=size, layout=layout, facecolor="white")
-        draw(figure.subplots() if panels == (1, 1) else figure.subplots(*panels, squeeze=False))
+        figure = draw_figure(Figure, draw, size=size, panels=panels)
         buffer = io.BytesIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     write_bytes(path, buffer.getvalue())
+
+
+def draw_figure(
+    kind: type[AnyFigure],
+    draw: Callable[[Any], Any],
+    *,
+    size: tuple[float, float],
+    panels: tuple[int, int] = (1, 1),
+) -> AnyFigure:
+    """Draw on the fresh axes of a figure of some kind, to be called under `style`."""
+    layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=0.08)
+    figure = kind(figsize=size, layout=layout, facecolor="white")
+    draw(figure.subplots() if panels == (1, 1) else figure.subplots(*panels, squeeze=False))
+    return figure
 
 
 def plain_log_axis(ax: Axes, which: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows, open_rows
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
+from lt_interp.methods.progress_bar import progress_bar
 from lt_interp.methods.registry import Analysis, get_analysis
 from lt_interp.methods.result import Progress, Result
 from lt_interp.training.checkpoint import find_tokenizer
@@ -26,7 +28,7 @@ def analyze(
     *,
     corpus: str | Path | Corpus | Rows = "embedded",
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **options: Any,
 ) -> Result:
     """Run an analysis on one model or several.
@@ -36,7 +38,8 @@ def analyze(
         models: Names of shipped checkpoints, folders, or models in memory; one or several.
         corpus: The stories, as `lt_interp.corpus` takes them, or token rows.
         seed: Of everything that is drawn at random.
-        progress: Called with how much is done, how much there is, and what is under way.
+        progress: `True` shows a bar, in a notebook or a terminal. A function is called with how
+            much is done, how much there is, and what is under way.
         options: Further keywords of the analysis.
 
     Raises:
@@ -45,10 +48,12 @@ def analyze(
     Example:
         >>> analyze("attention", "09_multi_head").tables["head_scores"]  # doctest: +SKIP
     """
-    function = _function(*get_analysis(name), options)
+    written, analysis = get_analysis(name)
+    function = _function(written, analysis, options)
     checkpoints = find_checkpoints(models)
-    rows = corpus if isinstance(corpus, Rows) else _rows(corpus, checkpoints[0])
-    return function(models, rows, seed=seed, progress=progress, **options)
+    with _shown(progress, written.replace("_", " ")) as advance:
+        rows = corpus if isinstance(corpus, Rows) else _rows(corpus, checkpoints[0])
+        return function(models, rows, seed=seed, progress=advance, **options)
 
 
 def analyze_into(
@@ -99,6 +104,13 @@ def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
     if tokenizer is None:
         raise InputError(f"{checkpoint.name} has no tokenizer; pass token rows as the corpus")
     return tokenizer
+
+
+def _shown(progress: Progress | bool | None, what: str) -> AbstractContextManager[Progress | None]:
+    """What an analysis is to call: a bar's function, the user's own, or none."""
+    if progress is True:
+        return progress_bar(what)
+    return nullcontext(progress or None)
 
 
 def _rows(corpus: str | Path | Corpus, checkpoint: Checkpoint) -> Rows:

@@ -15,6 +15,7 @@ from lt_interp.errors import InputError
 from lt_interp.model.cache import StreamlessCache
 from lt_interp.model.cfg import transformer_lens_config
 from lt_interp.model.config import ModelConfig
+from lt_interp.model.description import describe
 from lt_interp.model.generation import Generation
 from lt_interp.model.initialisation import initialise_pytorch_default
 from lt_interp.model.opt_in import OptInHooks
@@ -176,11 +177,10 @@ class StageModel(Text, Weights, Generation, OptInHooks):
         return self
 
     def __repr__(self) -> str:
-        """One line: what it is and how large."""
-        parts = [f"d_model={self.config.d_model}", f"d_vocab={self.config.d_vocab}"]
-        if self.config.has_blocks:
-            parts += [f"n_layers={self.config.n_layers}", f"n_heads={self.config.n_heads}"]
-        if self.config.experts:
-            parts.append(f"experts={self.config.experts.count}")
-        n_parameters = sum(p.numel() for p in self.parameters())
-        return f"StageModel({self.cfg.model_name}: {', '.join(parts)}; {n_parameters:,} parameters)"
+        """What it is, in a few lines instead of a tree of modules."""
+        return describe(
+            self.config,
+            name=self.cfg.model_name,
+            n_parameters=sum(p.numel() for p in self.parameters()),
+            tokenizer=self.tokenizer,
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lt_interp.article import article_stage
@@ -58,3 +60,25 @@ def test_stages_is_a_table_that_a_notebook_shows() -> None:
 @pytest.mark.usefixtures("shipped")
 def test_rungs_are_json_values() -> None:
     assert json.loads(json.dumps(ladder(), allow_nan=False)) == ladder()
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_notebook_shows_texts_whole_and_numbers_rounded() -> None:
+    table = stages()
+    shown = table._repr_html_()
+    assert all(html.escape(text, quote=False) in shown for text in table["adds"])
+    assert "<td>1,745,152</td>" in shown
+    rounded = f"<td>{table.set_index('id').loc['10_moe', 'perplexity']:,.2f}</td>"
+    assert rounded in shown
+    assert "nan" not in shown.lower()
+    assert "&lt;NA" not in shown
+    assert shown.count("<td>–</td>") == int(table.isna().sum().sum()) > 0
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_is_taken_out_of_the_table_is_an_ordinary_one() -> None:
+    table = stages()
+    assert type(table[["id", "perplexity"]]) is type(table.head(2)) is pd.DataFrame
+    table["mine"] = 1
+    del table["adds"]
+    assert "<th>mine</th>" in table._repr_html_()
