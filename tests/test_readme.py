@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COMMAND_SECONDS = 300
-# Shown to a reader, but not for a test: they set up the checkout or take minutes.
-NOT_RUN = re.compile(r"make\b|git clone\b|cd\b|.*#\s*long\s*$")
+# Shown to a reader, but not for a test: they set up the checkout, take minutes or a file of theirs.
+NOT_RUN = re.compile(r"make\b|git clone\b|cd\b|.*#\s*(long|yours)\s*$")
 # Commands write here; a test must leave the real ones as they are.
 WRITTEN_FOLDERS = {"reports", "runs"}
 
