@@ -6,6 +6,9 @@ from transformer_lens.config import TransformerLensConfig
 
 from lt_interp.model.config import ModelConfig
 
+# HookedTransformer's words; its models always have positions of some kind.
+_POSITIONS = {None: "none", "learned": "standard", "alibi": "alibi", "rotary": "rotary"}
+
 
 def transformer_lens_config(config: ModelConfig, *, name: str) -> TransformerLensConfig:
     """What code written for HookedTransformer reads from `model.cfg`.
@@ -16,6 +19,7 @@ def transformer_lens_config(config: ModelConfig, *, name: str) -> TransformerLen
         config: The model.
         name: What `cfg.model_name` says.
     """
+    gated = config.activation == "swiglu"
     cfg = TransformerLensConfig(
         d_model=config.d_model,
         d_head=config.d_head,
@@ -27,7 +31,9 @@ def transformer_lens_config(config: ModelConfig, *, name: str) -> TransformerLen
         device="cpu",
         default_prepend_bos=False,
         attn_only=not config.d_mlp,
-        act_fn="relu",
+        act_fn="silu" if gated else config.activation,
+        gated_mlp=gated,
+        positional_embedding_type=_POSITIONS[config.positions],
         normalization_type=config.wiring.norm,
         num_experts=config.experts.count if config.experts else None,
         experts_per_token=1 if config.experts else None,

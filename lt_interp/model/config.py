@@ -15,12 +15,20 @@ class Wiring:
 
     Attributes:
         residual: `x + part(x)` when true, `part(x)` when false.
-        norm: `"LN"` puts a LayerNorm before every part and one before the unembedding (pre-norm);
-            `None` leaves activations as they are.
+        norm: `"LN"` puts a LayerNorm before every part and one before the unembedding (pre-norm),
+            `"RMS"` an RMSNorm; `None` leaves activations as they are.
+        norm_after: The norm stands after the sum instead, `norm(x + part(x))`, and none before the
+            unembedding (post-norm, as in arXiv 1706.03762).
     """
 
     residual: bool = False
-    norm: Literal["LN"] | None = None
+    norm: Literal["LN", "RMS"] | None = None
+    norm_after: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a place for a norm that is not there."""
+        if self.norm_after and not (self.norm and self.residual):
+            raise InputError("norm_after normalises a sum: give wiring a norm and residual=True")
 
 
 CHAIN = Wiring()
@@ -56,12 +64,20 @@ class ModelConfig:
         d_model: Width of an embedding.
         average: The unembedding reads the mean of the embeddings at positions 0..t.
         window: The unembedding reads the concatenated embeddings of the last `window` tokens.
-        positions: `"learned"` adds a trained vector a position to the embedding.
+        positions: `"learned"` adds a trained vector a position to the embedding; `"alibi"` lowers
+            attention scores with distance, `"rotary"` turns queries and keys by their positions
+            (`lt_interp.model.parts.distance`).
         n_layers: Number of blocks, if a block has any part.
         n_heads: Causal attention heads a block, each `d_model / n_heads` wide; 0 for no attention.
-        d_mlp: Width of the feed-forward layer of a block (ReLU); 0 for none.
+        d_mlp: Width of the feed-forward layer of a block; 0 for none.
+        activation: Of the feed-forward layer; `"swiglu"` gates it and has a third matrix.
+        mlp_bias: Whether feed-forward layers have biases.
         wiring: How the parts of a block are joined.
         experts: A mixture of experts in place of the feed-forward layer.
+        tied: The unembedding is the token embedding, transposed, and has no bias.
+        unembed_bias: Whether an unembedding of its own has a bias.
+        dropout: Share of activations that training sets to zero: of embeddings, attention patterns
+            and what the parts of a block write.
         eos_id: The id that stands for what lies left of a row in a window.
     """
 
@@ -70,12 +86,17 @@ class ModelConfig:
     d_model: int = 128
     average: bool = False
     window: int = 1
-    positions: Literal["learned"] | None = None
+    positions: Literal["learned", "alibi", "rotary"] | None = None
     n_layers: int = 1
     n_heads: int = 0
     d_mlp: int = 0
+    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    mlp_bias: bool = True
     wiring: Wiring = CHAIN
     experts: Experts | None = None
+    tied: bool = False
+    unembed_bias: bool = True
+    dropout: float = 0.0
     eos_id: int = 2
 
     def __post_init__(self) -> None:
@@ -91,6 +112,20 @@ class ModelConfig:
             raise InputError("experts are feed-forward layers: give d_mlp their width")
         if (self.average or self.window > 1) and self.has_blocks:
             raise InputError("average and window stand in place of blocks: drop n_heads and d_mlp")
+        if self.positions in ("alibi", "rotary") and not self.n_heads:
+            raise InputError(f"{self.positions} positions act inside attention: give n_heads")
+        if self.positions == "rotary" and self.d_head % 2:
+            raise InputError(
+                f"rotary positions turn pairs of coordinates; d_head {self.d_head} is odd: choose "
+                "n_heads so that d_model / n_heads is even"
+            )
+        if self.tied and self.window > 1:
+            raise InputError(
+                f"a tied unembedding reads d_model numbers, a window of {self.window} tokens gives "
+                f"{self.window * self.d_model}; drop tied or the window"
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must be 0 or more and below 1, not {self.dropout}")
         if not 0 <= self.eos_id < self.d_vocab:
             raise InputError(f"eos_id {self.eos_id} is not an id below d_vocab {self.d_vocab}")
 
@@ -111,8 +146,18 @@ class ModelConfig:
 
     @property
     def has_stream(self) -> bool:
-        """Whether blocks add to a residual stream."""
-        return self.has_blocks and self.wiring.residual
+        """Whether the last activation is a sum: blocks add to a stream and no norm rewrites it."""
+        return self.has_blocks and self.wiring.residual and not self.wiring.norm_after
+
+    @property
+    def embeds_positions(self) -> bool:
+        """Whether a vector for the position is added to the embedding."""
+        return self.positions == "learned"
+
+    @property
+    def final_norm(self) -> Literal["LN", "RMS"] | None:
+        """The norm before the unembedding."""
+        return self.wiring.norm if self.has_blocks and not self.wiring.norm_after else None
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""
@@ -142,10 +187,14 @@ def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
     if unknown:
         raise InputError(f"{what} has unknown fields {', '.join(unknown)}; known: {list(fields)}")
     for name, value in values.items():
-        wanted = {"int": int, "bool": bool}.get(fields[name])
+        wanted = {"int": int, "bool": bool, "float": float}.get(fields[name])
         if wanted and type(value) is not wanted:
             raise InputError(f"{what}: {name} must be of type {fields[name]}, not {value!r}")
-    allowed = {"positions": (None, "learned"), "norm": (None, "LN")}
+    allowed = {
+        "positions": (None, "learned", "alibi", "rotary"),
+        "norm": (None, "LN", "RMS"),
+        "activation": ("relu", "gelu", "swiglu"),
+    }
     for name in allowed.keys() & values.keys():
         if values[name] not in allowed[name]:
             raise InputError(f"{what}: {name} is {values[name]!r}; allowed: {allowed[name]}")

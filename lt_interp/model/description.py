@@ -39,7 +39,7 @@ def _reads(config: ModelConfig, tokenizer: Tokenizer | None) -> str:
 
 
 def _embeds(config: ModelConfig) -> str:
-    what = "tokens and positions" if config.positions else "tokens"
+    what = "tokens and positions" if config.embeds_positions else "tokens"
     return f"{what}, {config.d_model} wide"
 
 
@@ -48,17 +48,29 @@ def _parts(config: ModelConfig) -> str:
     parts = []
     if config.n_heads:
         heads = "1 head" if config.n_heads == 1 else f"{config.n_heads} heads"
-        parts.append(f"attention ({heads}, {config.d_head} wide)")
+        distance = {"alibi": ", ALiBi", "rotary": ", RoPE"}.get(config.positions or "", "")
+        parts.append(f"attention ({heads}, {config.d_head} wide{distance})")
     if config.experts:
         kind = "gated" if config.experts.gated else "not gated"
-        parts.append(f"1 of {config.experts.count} experts ({config.d_mlp} neurons each, {kind})")
+        parts.append(f"1 of {config.experts.count} experts ({_neurons(config)} each, {kind})")
     elif config.d_mlp:
-        parts.append(f"feed-forward ({config.d_mlp} neurons)")
+        parts.append(f"feed-forward ({_neurons(config)})")
     return " and ".join(parts)
 
 
+def _neurons(config: ModelConfig) -> str:
+    """How many there are, and their kind unless it is the common one."""
+    kind = {"relu": "", "gelu": "GELU ", "swiglu": "SwiGLU "}[config.activation]
+    return f"{config.d_mlp} {kind}neurons"
+
+
+def _norm(config: ModelConfig) -> str:
+    return {"LN": "LayerNorm", "RMS": "RMSNorm"}[config.wiring.norm or "LN"]
+
+
 def _wiring(config: ModelConfig) -> str:
-    norm = "LayerNorm before each part; " if config.wiring.norm else ""
+    place = "after each sum" if config.wiring.norm_after else "before each part"
+    norm = f"{_norm(config)} {place}; " if config.wiring.norm else ""
     joined = "a part adds to the residual stream" if config.wiring.residual else "a chain of parts"
     return f"{norm}{joined}"
 
@@ -71,4 +83,6 @@ def _source(config: ModelConfig) -> str:
         return f"the last {config.window} tokens, side by side"
     if not config.has_blocks:
         return "the token alone"
-    return "the stream after a last LayerNorm" if config.wiring.norm else "the end of the blocks"
+    norm = f"the stream after a last {_norm(config)}"
+    end = norm if config.final_norm else "the end of the blocks"
+    return f"{end}, by the token embedding itself" if config.tied else end

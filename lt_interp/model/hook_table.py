@@ -29,7 +29,7 @@ def hook_table(config: ModelConfig) -> list[Hook]:
     """The hooks of a model in the order in which they fire; none for a part that is absent."""
     stream = "batch pos d_model"
     hooks = [Hook("hook_embed", stream, "embedding of each token")]
-    if config.positions:
+    if config.embeds_positions:
         hooks.append(Hook("hook_pos_embed", stream, "position embedding, repeated along the batch"))
     if config.average:
         hooks.append(Hook("hook_pooled", "batch pos d_in", "mean of the embeddings at 0..pos"))
@@ -38,8 +38,8 @@ def hook_table(config: ModelConfig) -> list[Hook]:
         hooks.append(Hook("hook_pooled", "batch pos d_in", pooled))
     for layer in range(config.depth):
         hooks += _block(config, f"blocks.{layer}.")
-    if config.has_blocks and config.wiring.norm:
-        hooks += _norm("ln_final.", "before the unembedding")
+    if config.final_norm:
+        hooks += _norm("ln_final.", "before the unembedding", config)
     return [
         *hooks,
         Hook("unembed.hook_in", "batch pos d_in", "what the scores are read from"),
@@ -76,12 +76,15 @@ def _block(config: ModelConfig, block: str) -> list[Hook]:
     hooks: list[Hook] = []
     if config.wiring.residual:
         hooks.append(Hook(f"{block}hook_resid_pre", stream, "residual stream before the block"))
+    after = _norm if config.wiring.norm_after else _nothing
     if config.n_heads:
         hooks += _attention(config, block)
+        hooks += after(f"{block}ln1.", "after attention is added", config)
     if config.wiring.residual and config.n_heads and config.d_mlp:
         hooks.append(Hook(f"{block}hook_resid_mid", stream, "residual stream after attention"))
     if config.d_mlp:
         hooks += _feed_forward(config, block)
+        hooks += after(f"{block}ln2.", "after the feed-forward layer is added", config)
     if config.wiring.residual:
         hooks.append(Hook(f"{block}hook_resid_post", stream, "residual stream after the block"))
     return hooks
@@ -96,10 +99,15 @@ def _attention(config: ModelConfig, block: str) -> list[Hook]:
     for letter, word in (("q", "query"), ("k", "key"), ("v", "value")):
         copy = f"input of each head's {word}, a copy for each head"
         hooks.append(Hook(f"{block}hook_{letter}_input", fork, copy, split))
-    if config.wiring.norm:
-        hooks += _norm(f"{block}ln1.", "before attention; a head axis before the last when split")
+    if config.wiring.norm and not config.wiring.norm_after:
+        where = "before attention; a head axis before the last when split"
+        hooks += _norm(f"{block}ln1.", where, config)
     for letter, word in (("q", "queries"), ("k", "keys"), ("v", "values")):
         hooks.append(Hook(f"{block}attn.hook_{letter}", head, word))
+    if config.positions == "rotary":
+        for letter, word in (("q", "queries"), ("k", "keys")):
+            turned = f"{word}, turned by their positions"
+            hooks.append(Hook(f"{block}attn.hook_rot_{letter}", head, turned))
     scores = "scores before the softmax, -inf where the key is after the query"
     square = "batch head query key"
     return [
@@ -113,11 +121,11 @@ def _attention(config: ModelConfig, block: str) -> list[Hook]:
 
 
 def _feed_forward(config: ModelConfig, block: str) -> list[Hook]:
-    stream, neurons = "batch pos d_model", "batch pos d_mlp"
+    stream = "batch pos d_model"
     own = "the feed-forward layer's own copy of its input"
     hooks = [Hook(f"{block}hook_mlp_in", stream, own, "use_hook_mlp_in")]
-    if config.wiring.norm:
-        hooks += _norm(f"{block}ln2.", "before the feed-forward layer")
+    if config.wiring.norm and not config.wiring.norm_after:
+        hooks += _norm(f"{block}ln2.", "before the feed-forward layer", config)
     if config.experts:
         weights = "the router's probabilities"
         indices = "the expert that each token goes to"
@@ -130,14 +138,35 @@ def _feed_forward(config: ModelConfig, block: str) -> list[Hook]:
     else:
         layers = [(f"{block}mlp.", "")]
     for layer, whose in layers:
-        hooks.append(Hook(f"{layer}hook_pre", neurons, f"neurons before the ReLU{whose}"))
-        hooks.append(Hook(f"{layer}hook_post", neurons, f"neurons after the ReLU{whose}"))
+        hooks += _neurons(layer, whose, config)
     return [*hooks, Hook(f"{block}hook_mlp_out", stream, "the feed-forward layer's output")]
 
 
-def _norm(norm: str, where: str) -> list[Hook]:
-    quotient = f"LayerNorm's input, centred and divided by it, before w and b, {where}"
+def _neurons(layer: str, whose: str, config: ModelConfig) -> list[Hook]:
+    """The inside of one feed-forward layer."""
+    neurons = "batch pos d_mlp"
+    if config.activation == "swiglu":
+        return [
+            Hook(f"{layer}hook_pre", neurons, f"the gate before its SiLU{whose}"),
+            Hook(f"{layer}hook_pre_linear", neurons, f"neurons beside the gate{whose}"),
+            Hook(f"{layer}hook_post", neurons, f"gate times neurons{whose}"),
+        ]
+    bend = {"relu": "ReLU", "gelu": "GELU"}[config.activation]
     return [
-        Hook(f"{norm}hook_scale", "batch pos 1", f"LayerNorm's divisor {where}"),
+        Hook(f"{layer}hook_pre", neurons, f"neurons before the {bend}{whose}"),
+        Hook(f"{layer}hook_post", neurons, f"neurons after the {bend}{whose}"),
+    ]
+
+
+def _norm(norm: str, where: str, config: ModelConfig) -> list[Hook]:
+    kind, shift = ("LayerNorm", "centred and ") if config.wiring.norm == "LN" else ("RMSNorm", "")
+    factors = "w and b" if config.wiring.norm == "LN" else "w"
+    quotient = f"{kind}'s input, {shift}divided by it, before {factors}, {where}"
+    return [
+        Hook(f"{norm}hook_scale", "batch pos 1", f"{kind}'s divisor {where}"),
         Hook(f"{norm}hook_normalized", "batch pos d_model", quotient),
     ]
+
+
+def _nothing(*_: object) -> list[Hook]:
+    return []

@@ -1,4 +1,4 @@
-"""Two ways to fill a new model with random numbers, each from an explicit generator."""
+"""Ways to fill a new model with random numbers, each from an explicit generator."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(part.W_U)
 
 
+def initialise_normal(model: nn.Module, generator: torch.Generator, *, std: float = 0.02) -> None:
+    """GPT-2's rule: every matrix and embedding N(0, std), biases zero."""
+    for embedding in _embeddings(model):
+        nn.init.normal_(embedding, std=std, generator=generator)
+    for weight, bias, _ in _linear_maps(model):
+        nn.init.normal_(weight, std=std, generator=generator)
+        if bias is not None:
+            nn.init.zeros_(bias)
+
+
 def _embeddings(model: nn.Module) -> Iterator[Tensor]:
     for part in model.modules():
         if isinstance(part, Embed):
@@ -64,6 +74,8 @@ def _linear_maps(model: nn.Module) -> Iterator[tuple[Tensor, Tensor | None, int]
         elif isinstance(part, MLP):
             yield part.W_in, part.b_in, part.W_in.shape[0]
             yield part.W_out, part.b_out, part.W_out.shape[0]
+            if part.gated:
+                yield part.W_gate, None, part.W_gate.shape[0]
         elif isinstance(part, MixtureOfExperts):
             yield part.router.weight, None, part.router.in_features
         elif isinstance(part, Unembed):

@@ -21,9 +21,9 @@ from lt_interp.model.initialisation import initialise_pytorch_default
 from lt_interp.model.opt_in import OptInHooks
 from lt_interp.model.parts.block import Block
 from lt_interp.model.parts.embedding import Embed, PosEmbed
-from lt_interp.model.parts.norm import LayerNorm
+from lt_interp.model.parts.norm import NORMS
 from lt_interp.model.parts.pool import PrefixMean, Window
-from lt_interp.model.parts.unembed import Unembed
+from lt_interp.model.parts.unembed import TiedUnembed, Unembed
 from lt_interp.model.text import Text
 from lt_interp.model.weights import Weights
 
@@ -67,7 +67,7 @@ class StageModel(Text, Weights, Generation, OptInHooks):
         self.cfg = transformer_lens_config(config, name=name)
         self.embed = Embed(config.d_vocab, config.d_model)
         self.hook_embed = HookPoint()
-        if config.positions:
+        if config.embeds_positions:
             self.pos_embed = PosEmbed(config.n_ctx, config.d_model)
             self.hook_pos_embed = HookPoint()
         if config.average:
@@ -77,9 +77,10 @@ class StageModel(Text, Weights, Generation, OptInHooks):
         if config.average or config.window > 1:
             self.hook_pooled = HookPoint()
         self.blocks = nn.ModuleList(Block(config, self.cfg) for _ in range(config.depth))
-        if config.has_blocks and config.wiring.norm:
-            self.ln_final = LayerNorm(config.d_model)
-        self.unembed = Unembed(config.window * config.d_model, config.d_vocab)
+        if config.final_norm:
+            self.ln_final = NORMS[config.final_norm](config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.unembed = _unembed(config, self.embed)
         initialise_pytorch_default(self, torch.Generator().manual_seed(seed))
         self.eval()
         self.setup()
@@ -119,15 +120,16 @@ class StageModel(Text, Weights, Generation, OptInHooks):
     def hidden(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_in"]:
         """Everything before the unembedding; a loss over a large vocabulary continues from here."""
         x = self.hook_embed(self.embed(tokens))
-        if self.config.positions:
+        if self.config.embeds_positions:
             x = x + self.hook_pos_embed(self.pos_embed(tokens))
         if self.config.average:
             x = self.hook_pooled(self.pool(x))
         if self.config.window > 1:
             x = self.hook_pooled(self.window(x, self.embed.W_E[self.config.eos_id]))
+        x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
-        return self.ln_final(x) if self.config.has_blocks and self.config.wiring.norm else x
+        return self.ln_final(x) if self.config.final_norm else x
 
     def loss_fn(
         self,
@@ -184,3 +186,10 @@ class StageModel(Text, Weights, Generation, OptInHooks):
             n_parameters=sum(p.numel() for p in self.parameters()),
             tokenizer=self.tokenizer,
         )
+
+
+def _unembed(config: ModelConfig, embed: Embed) -> Unembed | TiedUnembed:
+    """The unembedding that the description asks for."""
+    if config.tied:
+        return TiedUnembed(embed)
+    return Unembed(config.window * config.d_model, config.d_vocab, bias=config.unembed_bias)

@@ -14,8 +14,8 @@ from lt_interp.errors import InputError
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.parts.embedding import Embed, PosEmbed
 from lt_interp.model.parts.moe import MixtureOfExperts
-from lt_interp.model.parts.norm import LayerNorm
-from lt_interp.model.parts.unembed import Unembed
+from lt_interp.model.parts.norm import LayerNorm, RMSNorm
+from lt_interp.model.parts.unembed import TiedUnembed, Unembed
 
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
@@ -29,8 +29,8 @@ class Weights:
     blocks: Any  # an nn.ModuleList of Block, which type checkers see as bare modules
     embed: Embed
     pos_embed: PosEmbed
-    ln_final: LayerNorm
-    unembed: Unembed
+    ln_final: LayerNorm | RMSNorm
+    unembed: Unembed | TiedUnembed
 
     @property
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
@@ -40,7 +40,7 @@ class Weights:
     @property
     def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:
         """Position embeddings."""
-        self._need(self.config.positions, "positions")
+        self._need(self.config.embeds_positions, "learned positions")
         return self.pos_embed.W_pos
 
     @property
@@ -50,8 +50,9 @@ class Weights:
 
     @property
     def b_U(self) -> Float[Tensor, "d_vocab"]:
-        """Bias of the unembedding."""
-        return self.unembed.b_U
+        """Bias of the unembedding; zeros if it has none."""
+        bias = self.unembed.b_U
+        return self.W_U.new_zeros(self.cfg.d_vocab) if bias is None else bias
 
     @property
     def W_Q(self) -> Float[Tensor, "layer head d_model d_head"]:
@@ -99,8 +100,14 @@ class Weights:
         return self._feed_forward("W_in")
 
     @property
+    def W_gate(self) -> Float[Tensor, "layer *expert d_model d_mlp"]:
+        """Gate weights of SwiGLU layers."""
+        self._need(self.config.activation == "swiglu", "gate in its feed-forward layers")
+        return self._feed_forward("W_gate")
+
+    @property
     def b_in(self) -> Float[Tensor, "layer *expert d_mlp"]:
-        """Feed-forward input biases."""
+        """Feed-forward input biases; zeros if there are none."""
         return self._feed_forward("b_in")
 
     @property
@@ -110,7 +117,7 @@ class Weights:
 
     @property
     def b_out(self) -> Float[Tensor, "layer *expert d_model"]:
-        """Feed-forward output biases."""
+        """Feed-forward output biases; zeros if there are none."""
         return self._feed_forward("b_out")
 
     @property
@@ -163,7 +170,7 @@ class Weights:
             return total
         if self.config.experts and layer:
             raise InputError("a mixture adds its experts' biases by token; there is no single one")
-        return total + sum(self.blocks[i].mlp.b_out for i in range(layer))
+        return total + self.b_out[:layer].sum(dim=0)
 
     def tokens_to_residual_directions(
         self, tokens: str | int | Tensor
@@ -199,5 +206,13 @@ class Weights:
 
 def _stack_experts(mlp: nn.Module, name: str) -> Tensor:
     if isinstance(mlp, MixtureOfExperts):
-        return torch.stack([getattr(expert, name) for expert in mlp.experts])
-    return getattr(mlp, name)
+        return torch.stack([_weight(expert, name) for expert in mlp.experts])
+    return _weight(mlp, name)
+
+
+def _weight(mlp: nn.Module, name: str) -> Tensor:
+    """A weight of a feed-forward layer, zeros for a bias that it does not have."""
+    weight = getattr(mlp, name)
+    if weight is None:
+        return torch.zeros_like(getattr(mlp, name.replace("b_", "W_"))[0])
+    return weight

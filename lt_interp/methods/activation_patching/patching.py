@@ -204,7 +204,7 @@ def _continue(
     for block in before:
         x = block(x)
     x = _last_block(last, x)
-    return model.ln_final(x) if model.config.wiring.norm else x
+    return model.ln_final(x) if model.config.final_norm else x
 
 
 def _last_block(

@@ -75,7 +75,7 @@ class Attribution:
 def components(config: ModelConfig) -> list[Component]:
     """The parts of a stage in the order in which they write, the constants last."""
     found = [Component(name="embed")]
-    if config.positions:
+    if config.embeds_positions:
         found.append(Component(name="pos_embed"))
     for layer in range(config.depth):
         found += [
@@ -84,7 +84,7 @@ def components(config: ModelConfig) -> list[Component]:
         ]
         if config.d_mlp:
             found.append(Component(name=f"{layer}_mlp_out", layer=layer))
-    if config.has_blocks and config.wiring.norm:
+    if config.final_norm:
         found.append(Component(name=CONSTANTS[0]))
     return [*found, Component(name=CONSTANTS[1])]
 
@@ -125,13 +125,13 @@ def _written(
 ]:
     """What each part writes, what the stage predicts from, and that after the last LayerNorm."""
     config, ends = model.config, lens_points(model.config)[-1].hooks
-    hooks = {"hook_embed", *ends} | ({"hook_pos_embed"} if config.positions else set())
+    hooks = {"hook_embed", *ends} | ({"hook_pos_embed"} if config.embeds_positions else set())
     for layer in range(config.depth):
         hooks |= {f"blocks.{layer}.attn.hook_z"} if config.n_heads else set()
         hooks |= {f"blocks.{layer}.hook_mlp_out"} if config.d_mlp else set()
     kept, hidden = run_for(model, tokens, hooks)
     parts = [kept["hook_embed"][None]]
-    if config.positions:
+    if config.embeds_positions:
         parts.append(kept["hook_pos_embed"][None])
     for layer in range(config.depth):
         if config.n_heads:
@@ -153,13 +153,15 @@ def _shares(
     """Every part's share, the constants' last."""
     direction = model.W_U.T[targets] - model.W_U.mean(dim=1)
     constants = [model.b_U[targets] - model.b_U.mean()]
-    if model.config.has_blocks and model.config.wiring.norm:
+    if model.config.final_norm:
         norm = model.ln_final
         constants.insert(0, direction @ norm.b)
         direction = direction * norm.w
-        # Centring what is written and centring the direction are the same.
-        direction = direction - direction.mean(dim=1, keepdim=True)
-        direction = direction / (end.var(dim=1, correction=0, keepdim=True) + norm.eps).sqrt()
+        if model.config.final_norm == "LN":
+            # Centring what is written and centring the direction are the same.
+            direction = direction - direction.mean(dim=1, keepdim=True)
+            end = end - end.mean(dim=1, keepdim=True)
+        direction = direction / (end.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
     shares = einsum(written, direction, "c n m, n m -> c n")
     return torch.cat([shares, torch.stack(constants)])
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import ModelConfig
+from lt_interp.model.parts.norm import RMSNorm
 from lt_interp.model.stage_model import StageModel
 
 # Two ways of summing some hundred float32 products differ by about 1e-5 of the largest result.
@@ -69,7 +70,7 @@ def lens_points(config: ModelConfig) -> list[Point]:
             names.append((f"blocks.{layer}.hook_resid_post", layer))
         return [Point(name=name, layer=layer, descriptive=False) for name, layer in names]
     names = [("hook_embed", None)]
-    if config.positions:
+    if config.embeds_positions:
         names.append(("hook_embed + hook_pos_embed", None))
     if config.average:
         names.append(("hook_pooled", None))
@@ -119,10 +120,12 @@ def read_points(
 def final_norm(
     model: StageModel, x: Float[Tensor, "*any d_model"]
 ) -> Float[Tensor, "*any d_model"]:
-    """The model's last LayerNorm without its hooks; the identity where it has none."""
-    if not (model.config.has_blocks and model.config.wiring.norm):
+    """The model's last norm without its hooks; the identity where it has none."""
+    if not model.config.final_norm:
         return x
     norm = model.ln_final
+    if isinstance(norm, RMSNorm):
+        return nn.functional.rms_norm(x, x.shape[-1:], norm.w, norm.eps)
     return nn.functional.layer_norm(x, x.shape[-1:], norm.w, norm.b, norm.eps)
 
 

@@ -30,7 +30,7 @@ def embedding_inputs(
     for start in range(0, len(token), CHUNK):
         part = slice(start, start + CHUNK)
         x = model.W_E[token[part]]
-        if model.config.positions:
+        if model.config.embeds_positions:
             W_pos = model.W_pos
             read = W_pos[: int(decisions.position.max()) + 1]
             x = x + (W_pos[position[part]] if own_position else read.mean(dim=0))

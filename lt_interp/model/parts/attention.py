@@ -9,18 +9,24 @@ from torch import Tensor, nn
 from transformer_lens.config import TransformerLensConfig
 from transformer_lens.hook_points import HookPoint
 
+from lt_interp.model.config import ModelConfig
+from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
+
 
 class Attention(nn.Module):
     """Each position reads a weighted mean of the positions up to its own, once a head.
 
     Weights are kept a head apart, as TransformerLens does: `W_Q`, `W_K`, `W_V`
     [head d_model d_head] and `W_O` [head d_head d_model]. There are no biases; `b_Q`, `b_K`,
-    `b_V` and `b_O` answer with zeros for code that asks for them.
+    `b_V` and `b_O` answer with zeros for code that asks for them. Rotary positions turn queries
+    and keys (`hook_rot_q`, `hook_rot_k`), ALiBi lowers the scores.
     """
 
-    def __init__(self, cfg: TransformerLensConfig) -> None:
+    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig) -> None:
         super().__init__()
         self.cfg = cfg
+        self.positions = config.positions
+        self.dropout = nn.Dropout(config.dropout)
         heads_in = (cfg.n_heads, cfg.d_model, cfg.d_head)
         self.W_Q = nn.Parameter(torch.empty(heads_in))
         self.W_K = nn.Parameter(torch.empty(heads_in))
@@ -29,6 +35,9 @@ class Attention(nn.Module):
         self.hook_q = HookPoint()
         self.hook_k = HookPoint()
         self.hook_v = HookPoint()
+        if self.positions == "rotary":
+            self.hook_rot_q = HookPoint()
+            self.hook_rot_k = HookPoint()
         self.hook_attn_scores = HookPoint()
         self.hook_pattern = HookPoint()
         self.hook_z = HookPoint()
@@ -62,8 +71,14 @@ class Attention(nn.Module):
         q = self.hook_q(_project(query_input, self.W_Q))
         k = self.hook_k(_project(key_input, self.W_K))
         v = self.hook_v(_project(value_input, self.W_V))
-        scores = self.hook_attn_scores(_causal_scores(q, k))
-        pattern = self.hook_pattern(scores.softmax(dim=-1))
+        if self.positions == "rotary":
+            q, k = self.hook_rot_q(rotate(q)), self.hook_rot_k(rotate(k))
+        scores = _causal_scores(q, k)
+        if self.positions == "alibi":
+            slopes = alibi_slopes(self.cfg.n_heads).to(scores)
+            scores = scores + alibi_bias(slopes, n_queries=q.shape[1], n_keys=k.shape[1])
+        scores = self.hook_attn_scores(scores)
+        pattern = self.dropout(self.hook_pattern(scores.softmax(dim=-1)))
         z = self.hook_z(einsum(pattern, v, "b h query key, b key h d -> b query h d"))
         if self.cfg.use_attn_result:
             result = self.hook_result(einsum(z, self.W_O, "b p h d, h d m -> b p h m"))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from lt_interp.model.config import Experts
+from lt_interp.model.config import Experts, ModelConfig
 from lt_interp.model.parts.feedforward import MLP
 
 
@@ -24,11 +24,11 @@ class MixtureOfExperts(nn.Module):
     made of the tokens it does not get.
     """
 
-    def __init__(self, d_model: int, d_mlp: int, experts: Experts) -> None:
+    def __init__(self, config: ModelConfig, experts: Experts) -> None:
         super().__init__()
         self.gated = experts.gated
-        self.router = nn.Linear(d_model, experts.count, bias=False)
-        self.experts = nn.ModuleList(MLP(d_model, d_mlp) for _ in range(experts.count))
+        self.router = nn.Linear(config.d_model, experts.count, bias=False)
+        self.experts = nn.ModuleList(MLP(config) for _ in range(experts.count))
         self.hook_expert_weights = HookPoint()
         self.hook_expert_indices = HookPoint()
 

@@ -1,4 +1,4 @@
-"""LayerNorm with its scale in the open."""
+"""Normalisation with its scale in the open: LayerNorm and RMSNorm."""
 
 from __future__ import annotations
 
@@ -29,3 +29,31 @@ class LayerNorm(nn.Module):
         x = x - x.mean(dim=-1, keepdim=True)
         scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
         return self.hook_normalized(x / scale) * self.w + self.b
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square, then scale (arXiv 1910.07467): no centring, no shift.
+
+    The hooks are those of `LayerNorm`.
+    """
+
+    def __init__(self, d_model: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.hook_scale = HookPoint()
+        self.hook_normalized = HookPoint()
+
+    @property
+    def b(self) -> Float[Tensor, "d_model"]:
+        """Zeros: nothing is shifted."""
+        return torch.zeros_like(self.w)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Normalise the last axis."""
+        scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
+        return self.hook_normalized(x / scale) * self.w
+
+
+NORMS: dict[str, type[LayerNorm] | type[RMSNorm]] = {"LN": LayerNorm, "RMS": RMSNorm}
+"""By the names that `cfg.normalization_type` has for them."""
