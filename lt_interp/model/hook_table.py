@@ -136,7 +136,8 @@ def _feed_forward(config: ModelConfig, block: str) -> list[Hook]:
 
 
 def _norm(norm: str, where: str) -> list[Hook]:
+    quotient = f"LayerNorm's input, centred and divided by it, before w and b, {where}"
     return [
         Hook(f"{norm}hook_scale", "batch pos 1", f"LayerNorm's divisor {where}"),
-        Hook(f"{norm}hook_normalized", "batch pos d_model", f"LayerNorm's output {where}"),
+        Hook(f"{norm}hook_normalized", "batch pos d_model", quotient),
     ]

@@ -100,8 +100,9 @@ def test_decisions_are_those_of_the_hooks(rows: Rows) -> None:
         assert_allclose(
             found.entropy_nats[layer], -(weights * np.log(weights)).sum(axis=1), atol=1e-5
         )
-        read = cache[f"blocks.{layer}.ln2.hook_normalized"].numpy()[kept]
-        assert_allclose(found.inputs[layer], read, atol=1e-6)
+        norm = model.blocks[layer].ln2
+        read = cache["normalized", layer, "ln2"] * norm.w + norm.b
+        assert_allclose(found.inputs[layer], read.detach().numpy()[kept], atol=1e-6)
 
 
 def test_neighbours_are_positions_of_one_row_that_are_counted(decisions: Decisions) -> None:

@@ -43,7 +43,8 @@ def test_writing_the_indices_sends_tokens_to_the_other_expert(
     model = small_model(stage_id)
     moe = model.blocks[1].mlp
     name = "blocks.1.mlp.hook_expert_indices"
-    inputs = model.run_with_cache(tokens)[1]["blocks.1.ln2.hook_normalized"]
+    norm = model.blocks[1].ln2
+    inputs = model.run_with_cache(tokens)[1]["normalized", 1, "ln2"] * norm.w + norm.b
     with model.hooks([(name, lambda act, hook: 1 - act)]):
         logits, cache = model.run_with_cache(tokens)
     expected = [torch.stack([one_token(moe, v, other=True) for v in row]) for row in inputs]

@@ -54,7 +54,8 @@ def test_the_stream_is_the_sum_of_its_parts(
     torch.testing.assert_close(sums[1], parts[:3].sum(dim=0))
     torch.testing.assert_close(sums[-1], cache["resid_post", -1])
     normed = cache.apply_ln_to_stack(sums[-1:], recompute_ln=True)
-    torch.testing.assert_close(normed[0], cache["ln_final.hook_normalized"])
+    ours = cache["ln_final.hook_normalized"] * model.ln_final.w + model.ln_final.b
+    torch.testing.assert_close(normed[0], ours)
 
 
 @pytest.mark.parametrize("stage_id", WITH_STREAM)

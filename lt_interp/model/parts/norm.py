@@ -11,8 +11,9 @@ from transformer_lens.hook_points import HookPoint
 class LayerNorm(nn.Module):
     """Centre, divide by the standard deviation, then scale and shift (arXiv 1607.06450).
 
-    `hook_scale` carries the divisor [batch pos 1], `hook_normalized` the result
-    [batch pos d_model]; split attention inputs put a head axis before the last.
+    `hook_scale` carries the divisor [batch pos 1], `hook_normalized` the quotient [batch pos
+    d_model], before `w` scales and `b` shifts it, as in TransformerLens; split attention inputs
+    put a head axis before the last.
     """
 
     def __init__(self, d_model: int, eps: float = 1e-5) -> None:
@@ -27,4 +28,4 @@ class LayerNorm(nn.Module):
         """Normalise the last axis."""
         x = x - x.mean(dim=-1, keepdim=True)
         scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
-        return self.hook_normalized(x / scale * self.w + self.b)
+        return self.hook_normalized(x / scale) * self.w + self.b
