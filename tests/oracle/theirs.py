@@ -2,10 +2,11 @@
 
     python theirs.py FOLDER...
 
-Each folder holds `config.json` and `model.safetensors` as exported, and `tokens.safetensors` with one
-row of ids a story. Written beside them: `hooks.json`, and for every story `STORY.safetensors` with
-logits, loss and every activation by name, and `STORY-opt-in.safetensors` with those of a second run
-in which all optional hooks are switched on. Nothing of lt_interp is imported, or installed there.
+Each folder holds `config.json` and `model.safetensors` as exported, and `tokens.safetensors` with
+one row of ids a story. Written beside them: `hooks.json`, and for every story `STORY.safetensors`
+with logits, loss and every activation by name, and `STORY-opt-in.safetensors` with those of a
+second run in which all optional hooks are switched on. Nothing of lt_interp is imported, or
+installed there.
 """
 
 from __future__ import annotations
