@@ -39,6 +39,7 @@ def test_hooked_transformer_agrees_by_name() -> None:
     assert "blocks.1.mlp.hook_expert_indices" in shipped["10_moe"].hooks
 
 
+@pytest.mark.slow
 @NEEDS_ORACLE
 def test_transformers_agrees_without_this_package() -> None:
     stories = first_stories(open_corpus("embedded"), 2)
@@ -99,3 +100,14 @@ def test_every_value_of_a_run_has_its_name() -> None:
     found = run(model, tokens)
     assert found["logits"].equal(found["unembed.hook_out"])
     assert found["loss"].equal(model(tokens, return_type="loss"))
+
+
+def test_both_environments_have_the_same_versions_but_of_what_differs() -> None:
+    ours, theirs = (
+        dict(line.split("==") for line in (ROOT / name).read_text().splitlines() if "==" in line)
+        for name in ("constraints.txt", "constraints-oracle.txt")
+    )
+    assert theirs["transformer-lens"] == "3.9.0"
+    shared = ours.keys() & theirs.keys() - {"transformer-lens"}
+    assert {"torch", "transformers", "safetensors"} <= shared
+    assert {name: theirs[name] for name in shared} == {name: ours[name] for name in shared}
