@@ -4,10 +4,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+ORACLE := .venv-oracle
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint train bench notebook clean
+.PHONY: help report test lint train bench notebook oracle clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -33,8 +34,11 @@ bench: $(INSTALLED)  ## measure how fast the stages train
 notebook: $(INSTALLED)  ## run notebooks/ again and save what they show
 	@$(BIN)/python notebooks/execute.py
 
+oracle: $(INSTALLED) $(ORACLE)/.installed  ## compare with HookedTransformer itself (CORPUS=path for other stories)
+	@$(BIN)/python -m tests.oracle --theirs $(ORACLE)/bin/python --corpus "$(or $(CORPUS),embedded)"
+
 clean:  ## remove .venv, builds and caches (never runs/, trained/ or reports/)
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(ORACLE) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -43,4 +47,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "building $(VENV) with $$($(PYTHON) --version) (a few minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Its own environment, since the last release with HookedTransformer is not the one we build on.
+$(ORACLE)/.installed: constraints-oracle.txt
+	@echo "building $(ORACLE) (a few minutes, once)"
+	@test -x $(ORACLE)/bin/python || $(PYTHON) -m venv $(ORACLE)
+	@$(ORACLE)/bin/python -m pip install -qq --disable-pip-version-check -c constraints-oracle.txt \
+	  transformer-lens==3.9.0 safetensors
 	@touch $@

@@ -15,6 +15,7 @@ from lt_interp.cli.analyze import analyze
 from lt_interp.cli.convert import convert
 from lt_interp.cli.evaluate import evaluate
 from lt_interp.cli.exits import ExitStatus
+from lt_interp.cli.export import export
 from lt_interp.cli.generate import generate
 from lt_interp.cli.hooks import hooks
 from lt_interp.cli.quiet import quiet_libraries
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stages, evaluate, generate, hooks, train, convert, analyze, report):
+for command in (stages, evaluate, generate, hooks, train, convert, analyze, report, export):
     app.command()(command)
 app.add_typer(tokenizer, name="tokenizer")
 

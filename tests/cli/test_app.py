@@ -18,11 +18,14 @@ from typer.testing import CliRunner
 from lt_interp.cli.exits import ExitStatus
 from lt_interp.errors import InputError
 
-COMMANDS = ("stages", "evaluate", "generate", "hooks", "train", "analyze", "report", "tokenizer")
+COMMANDS = (
+    "stages", "evaluate", "generate", "hooks", "train", "analyze", "report", "export", "tokenizer"
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["train", "--help"], ["--nonsense"], ["hooks", "10_moe"]]
+    "words",
+    [["--help"], ["train", "--help"], ["export", "--help"], ["--nonsense"], ["hooks", "10_moe"]],
 )
 def test_what_needs_no_deep_learning_library_loads_none(
     words: list[str], environment: dict[str, str]

@@ -1,0 +1,1 @@
+"""A trained stage written for programs that know nothing of this one."""
