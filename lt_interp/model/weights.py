@@ -40,7 +40,7 @@ class Weights:
     @property
     def W_pos(self) -> Float[Tensor, "n_ctx d_model"]:
         """Position embeddings."""
-        self._need(self.config.embeds_positions, "learned positions")
+        self._need(self.config.embeds_positions, "position embeddings")
         return self.pos_embed.W_pos
 
     @property

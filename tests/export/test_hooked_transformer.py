@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from lt_interp.export.hooked_transformer import (
     hooked_transformer_weights,
     why_not_hooked_transformer,
 )
-from lt_interp.model.config import PRE_NORM_RESIDUAL, Experts, Wiring
+from lt_interp.model.config import PRE_NORM_RESIDUAL, Experts, ModelConfig, Wiring
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 
@@ -141,6 +142,25 @@ def test_without_blocks_there_is_neither_norm_nor_position_nor_layer(build: Buil
 def test_every_stage_is_taken_or_has_its_reason(stage_id: str, part: str | None) -> None:
     reason = why_not_hooked_transformer(STAGES[stage_id].config)
     assert reason is None if part is None else part in (reason or "")
+
+
+@pytest.mark.parametrize(
+    "change", [{"tied": True}, {"mlp_bias": False}, {"unembed_bias": False}, {"activation": "gelu"}]
+)
+def test_other_kinds_of_parts_have_the_same_names_and_shapes(
+    change: dict[str, Any], build: Build
+) -> None:
+    model, usual = build(**WHOLE | change), build(**WHOLE)
+    found = hooked_transformer_weights(model)
+    expected = hooked_transformer_weights(usual)
+    assert {k: t.shape for k, t in found.items()} == {k: t.shape for k, t in expected.items()}
+    torch.testing.assert_close(found["unembed.W_U"], model.W_U.detach())
+    assert hooked_transformer_config(model)["act_fn"] == model.config.activation
+
+
+def test_parts_that_no_export_carries_over_are_refused() -> None:
+    config = ModelConfig(**WHOLE | {"activation": "swiglu"})
+    assert "SwiGLU" in (why_not_hooked_transformer(config) or "")
 
 
 def test_a_block_without_attention_has_a_reason_before_its_experts(build: Build) -> None:

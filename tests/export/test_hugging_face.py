@@ -33,6 +33,18 @@ IDS = {"eos_token_id": 2, "bos_token_id": 2, "pad_token_id": 0}
 TEXT = "once upon a time. the dog ran to a cat"
 
 
+@pytest.mark.parametrize(
+    "change", [{"activation": "gelu"}, {"mlp_bias": False}, {"tied": True}, {"unembed_bias": False}]
+)
+def test_gpt2_computes_other_kinds_of_parts_too(
+    change: dict[str, Any], build: Build, tokens: Tensor
+) -> None:
+    model = build(**WHOLE | change)
+    with torch.no_grad():
+        theirs = to_gpt2(model, **IDS)(tokens).logits
+        torch.testing.assert_close(theirs, model(tokens), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("positions", ["learned", None])
 @pytest.mark.parametrize("d_mlp", [48, 5])
 def test_gpt2_computes_what_the_stage_computes(
@@ -168,6 +180,11 @@ def test_every_stage_is_taken_or_has_its_reason(stage_id: str) -> None:
         ({"n_heads": 0}, "lack"),
         ({"experts": Experts(count=2, gated=True)}, "experts"),
         ({"wiring": Wiring(norm="LN")}, "chain"),
+        ({"wiring": Wiring(residual=True, norm="RMS")}, "its norms are others"),
+        ({"wiring": Wiring(residual=True, norm="LN", norm_after=True)}, "its norms are others"),
+        ({"positions": "rotary"}, "RoPE"),
+        ({"positions": "alibi"}, "ALiBi"),
+        ({"activation": "swiglu"}, "SwiGLU"),
     ],
 )
 def test_what_gpt2_lacks_is_said(change: dict[str, Any], part: str) -> None:

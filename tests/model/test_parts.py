@@ -157,7 +157,7 @@ def test_positions_inside_attention_see_order_and_need_no_table(
     turned = torch.cat([tokens[:, 1:2], tokens[:, :1], tokens[:, 2:]], dim=1)
     assert not torch.allclose(model(turned)[:, -1], model(tokens)[:, -1], atol=1e-4)
     assert not any("pos" in name for name, _ in model.named_parameters())
-    with pytest.raises(InputError, match="learned positions"):
+    with pytest.raises(InputError, match="no position embeddings"):
         _ = model.W_pos
 
 

@@ -54,7 +54,7 @@ def test_stacks_hold_the_blocks_weights(small_model: Build) -> None:
 def test_missing_parts_are_named(small_model: Build) -> None:
     bigram, attention = small_model("03_bigram"), small_model("04_attention")
     for model, name, part in (
-        (bigram, "W_pos", "positions"),
+        (bigram, "W_pos", "position embeddings"),
         (bigram, "W_Q", "attention"),
         (bigram, "W_in", "feed-forward"),
         (attention, "W_in", "feed-forward"),
