@@ -159,7 +159,7 @@ def test_other_kinds_of_parts_have_the_same_names_and_shapes(
 
 
 def test_parts_that_no_export_carries_over_are_refused() -> None:
-    config = ModelConfig(**WHOLE | {"activation": "swiglu"})
+    config = ModelConfig(d_model=12, **WHOLE | {"activation": "swiglu"})
     assert "SwiGLU" in (why_not_hooked_transformer(config) or "")
 
 
