@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lt_interp.errors import InputError
+from lt_interp.model.parts.past import Past
 
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
@@ -30,6 +31,7 @@ class Generation:
         top_p: float | None = None,
         seed: int = 0,
         stop_at_eos: bool = True,
+        use_past_kv_cache: bool = True,
         prepend_bos: bool | None = None,
     ) -> Any:
         """Continue a text or rows of ids.
@@ -44,6 +46,9 @@ class Generation:
             top_k: Sample among this many likeliest tokens.
             top_p: Sample among the likeliest tokens that together reach this probability.
             seed: Seed of the sampling.
+            use_past_kv_cache: Keep keys and values instead of reading the whole context for every
+                token. Not done while a function is on a hook, which sees every position each time,
+                nor once the context is full, from where on its positions move.
             stop_at_eos: End once every row has produced `<eos>`.
             prepend_bos: Put `<eos>` before a text.
 
@@ -58,10 +63,9 @@ class Generation:
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
         done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
-        context = max(1, self.cfg.n_ctx - 1)
+        past = self._past() if use_past_kv_cache else None
         for _ in range(max_new_tokens):
-            hidden = self.hidden(tokens[:, -context:])  # type: ignore[attr-defined]
-            logits = self.unembed(hidden[:, -1:])[:, 0]  # type: ignore[attr-defined]
+            logits = self._next_logits(tokens, past)
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_
             tokens = torch.cat([tokens, next_[:, None]], dim=1)
@@ -69,6 +73,22 @@ class Generation:
             if stop_at_eos and done.all():
                 break
         return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
+
+    def _past(self) -> Past | None:
+        """Where to keep keys and values; nowhere without attention, or while hooks are in use."""
+        hooked = any(hook.has_hooks() for hook in self.hook_dict.values())  # type: ignore[attr-defined]
+        return Past(self.cfg.n_layers) if self.cfg.n_heads and not hooked else None
+
+    def _next_logits(
+        self, tokens: Int[Tensor, "batch pos"], past: Past | None
+    ) -> Float[Tensor, "batch d_vocab"]:
+        """The prediction after the last token."""
+        context = max(1, self.cfg.n_ctx - 1)
+        if past and tokens.shape[1] <= context:
+            hidden = self.hidden(tokens[:, past.length :], past=past)  # type: ignore[attr-defined]
+        else:
+            hidden = self.hidden(tokens[:, -context:])  # type: ignore[attr-defined]
+        return self.unembed(hidden[:, -1:])[:, 0]  # type: ignore[attr-defined]
 
 
 def sample(

@@ -22,6 +22,7 @@ from lt_interp.model.opt_in import OptInHooks
 from lt_interp.model.parts.block import Block
 from lt_interp.model.parts.embedding import Embed, PosEmbed
 from lt_interp.model.parts.norm import NORMS
+from lt_interp.model.parts.past import Past
 from lt_interp.model.parts.pool import PrefixMean, Window
 from lt_interp.model.parts.unembed import TiedUnembed, Unembed
 from lt_interp.model.text import Text
@@ -76,7 +77,8 @@ class StageModel(Text, Weights, Generation, OptInHooks):
             self.window = Window(config.window)
         if config.average or config.window > 1:
             self.hook_pooled = HookPoint()
-        self.blocks = nn.ModuleList(Block(config, self.cfg) for _ in range(config.depth))
+        layers = range(config.depth)
+        self.blocks = nn.ModuleList(Block(config, self.cfg, layer=layer) for layer in layers)
         if config.final_norm:
             self.ln_final = NORMS[config.final_norm](config.d_model)
         self.dropout = nn.Dropout(config.dropout)
@@ -117,18 +119,32 @@ class StageModel(Text, Weights, Generation, OptInHooks):
         loss = self.loss_fn(logits, tokens, per_token=loss_per_token)
         return loss if return_type == "loss" else (logits, loss)
 
-    def hidden(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_in"]:
-        """Everything before the unembedding; a loss over a large vocabulary continues from here."""
+    def hidden(
+        self, tokens: Int[Tensor, "batch pos"], *, past: Past | None = None
+    ) -> Float[Tensor, "batch pos d_in"]:
+        """Everything before the unembedding; a loss over a large vocabulary continues from here.
+
+        Args:
+            tokens: What is read.
+            past: What was read before it, which is extended.
+
+        Raises:
+            InputError: There is a past, and the stage has no attention that would keep any.
+        """
+        if past and not self.config.n_heads:
+            raise InputError(
+                f"{self.cfg.model_name} has no attention, so no keys and values to keep"
+            )
         x = self.hook_embed(self.embed(tokens))
         if self.config.embeds_positions:
-            x = x + self.hook_pos_embed(self.pos_embed(tokens))
+            x = x + self.hook_pos_embed(self.pos_embed(tokens, first=past.length if past else 0))
         if self.config.average:
             x = self.hook_pooled(self.pool(x))
         if self.config.window > 1:
             x = self.hook_pooled(self.window(x, self.embed.W_E[self.config.eos_id]))
         x = self.dropout(x)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, past)
         return self.ln_final(x) if self.config.final_norm else x
 
     def loss_fn(

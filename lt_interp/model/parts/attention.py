@@ -11,6 +11,7 @@ from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
+from lt_interp.model.parts.past import Past
 
 
 class Attention(nn.Module):
@@ -22,8 +23,9 @@ class Attention(nn.Module):
     and keys (`hook_rot_q`, `hook_rot_k`), ALiBi lowers the scores.
     """
 
-    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig) -> None:
+    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig, *, layer: int = 0) -> None:
         super().__init__()
+        self.layer = layer
         self.cfg = cfg
         self.positions = config.positions
         self.dropout = nn.Dropout(config.dropout)
@@ -60,6 +62,7 @@ class Attention(nn.Module):
         query_input: Float[Tensor, "batch pos *head d_model"],
         key_input: Float[Tensor, "batch pos *head d_model"],
         value_input: Float[Tensor, "batch pos *head d_model"],
+        past: Past | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Attend.
 
@@ -67,12 +70,17 @@ class Attention(nn.Module):
             query_input: What queries are made from; a head axis gives every head its own.
             key_input: What keys are made from.
             value_input: What values are made from.
+            past: What came before, which is read too and extended.
         """
         q = self.hook_q(_project(query_input, self.W_Q))
         k = self.hook_k(_project(key_input, self.W_K))
         v = self.hook_v(_project(value_input, self.W_V))
         if self.positions == "rotary":
-            q, k = self.hook_rot_q(rotate(q)), self.hook_rot_k(rotate(k))
+            first = past.first(self.layer) if past else 0
+            q = self.hook_rot_q(rotate(q, first=first))
+            k = self.hook_rot_k(rotate(k, first=first))
+        if past:
+            k, v = past.extend(self.layer, k, v)
         scores = _causal_scores(q, k)
         if self.positions == "alibi":
             slopes = alibi_slopes(self.cfg.n_heads).to(scores)
@@ -96,14 +104,17 @@ def _project(
 
 
 def _causal_scores(
-    q: Float[Tensor, "batch pos head d_head"], k: Float[Tensor, "batch pos head d_head"]
+    q: Float[Tensor, "batch query head d_head"], k: Float[Tensor, "batch key head d_head"]
 ) -> Float[Tensor, "batch head query key"]:
     """`q k / sqrt(d_head)`, minus infinity where the key lies after the query.
 
+    The queries are those of the last positions.
+
     One `baddbmm` scales and masks while it multiplies: a third of attention's time otherwise.
     """
-    batch, pos, _, d_head = q.shape
-    future = q.new_full((pos, pos), -torch.inf).triu(diagonal=1)
+    batch, n_queries, _, d_head = q.shape
+    n_keys = k.shape[1]
+    future = q.new_full((n_queries, n_keys), -torch.inf).triu(diagonal=1 + n_keys - n_queries)
     queries = rearrange(q, "b query h d -> (b h) query d")
     keys = rearrange(k, "b key h d -> (b h) d key")
     scores = torch.baddbmm(future, queries, keys, alpha=d_head**-0.5)

@@ -13,6 +13,7 @@ from lt_interp.model.parts.attention import Attention
 from lt_interp.model.parts.feedforward import MLP
 from lt_interp.model.parts.moe import MixtureOfExperts
 from lt_interp.model.parts.norm import NORMS
+from lt_interp.model.parts.past import Past
 
 
 class Block(nn.Module):
@@ -24,11 +25,11 @@ class Block(nn.Module):
     each part (pre-norm), or after each sum (post-norm).
     """
 
-    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig) -> None:
+    def __init__(self, config: ModelConfig, cfg: TransformerLensConfig, *, layer: int = 0) -> None:
         super().__init__()
         self.cfg = cfg
         self.residual = config.wiring.residual
-        self.attn = Attention(config, cfg) if config.n_heads else None
+        self.attn = Attention(config, cfg, layer=layer) if config.n_heads else None
         self.mlp = _feed_forward(config)
         self.norm_after = config.wiring.norm_after
         self.dropout = nn.Dropout(config.dropout)
@@ -51,14 +52,16 @@ class Block(nn.Module):
             if self.attn and self.mlp:
                 self.hook_resid_mid = HookPoint()
 
-    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        """Run the parts that are there."""
+    def forward(
+        self, x: Float[Tensor, "batch pos d_model"], past: Past | None = None
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Run the parts that are there, attention with what came before."""
         if not self.residual:
-            x = self.attend(x) if self.attn else x
+            x = self.attend(x, past) if self.attn else x
             return self.think(x) if self.mlp else x
         x = self.hook_resid_pre(x)
         if self.attn:
-            x = self.after(self.ln1, x + self.attend(x))
+            x = self.after(self.ln1, x + self.attend(x, past))
         if self.attn and self.mlp:
             x = self.hook_resid_mid(x)
         if self.mlp:
@@ -73,19 +76,21 @@ class Block(nn.Module):
         """The stream after a part: its sum, normalised if the norm stands there."""
         return norm(x) if self.norm_after else x
 
-    def attend(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+    def attend(
+        self, x: Float[Tensor, "batch pos d_model"], past: Past | None = None
+    ) -> Float[Tensor, "batch pos d_model"]:
         """Attention on the normalised input."""
         assert self.attn is not None
         if self.cfg.use_attn_in:
             x = self.hook_attn_in(self._per_head(x))
         if not self.cfg.use_split_qkv_input:
             x = self.before(self.ln1, x)
-            return self.hook_attn_out(self.dropout(self.attn(x, x, x)))
+            return self.hook_attn_out(self.dropout(self.attn(x, x, x, past)))
         inputs = [
             self.before(self.ln1, hook(x if x.ndim == 4 else self._per_head(x)))
             for hook in (self.hook_q_input, self.hook_k_input, self.hook_v_input)
         ]
-        return self.hook_attn_out(self.dropout(self.attn(*inputs)))
+        return self.hook_attn_out(self.dropout(self.attn(*inputs, past)))
 
     def think(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """Feed-forward on the normalised input."""

@@ -26,11 +26,13 @@ class PosEmbed(nn.Module):
         super().__init__()
         self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
 
-    def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
-        """The vectors of positions 0..pos-1, the same for every row.
+    def forward(
+        self, tokens: Int[Tensor, "batch pos"], *, first: int = 0
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """The vectors of the positions from `first` on, the same for every row.
 
         Repeated along the batch, since TransformerLens's residual decomposition adds them to
         tensors that have one.
         """
         batch, pos = tokens.shape
-        return self.W_pos[:pos].expand(batch, -1, -1)
+        return self.W_pos[first : first + pos].expand(batch, -1, -1)

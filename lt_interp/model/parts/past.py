@@ -1,0 +1,52 @@
+"""What attention has computed of earlier positions and need not compute again."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Past:
+    """Keys and values of every layer, up to the position that was read last.
+
+    A model given its past reads only what comes after it, at positions that continue there; the
+    hooks of such a run carry the new positions alone.
+    """
+
+    def __init__(self, n_layers: int) -> None:
+        """Begin with nothing.
+
+        Args:
+            n_layers: How many layers have attention.
+        """
+        self._layers: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
+
+    @property
+    def length(self) -> int:
+        """How many positions have been read."""
+        return self.first(0)
+
+    def first(self, layer: int) -> int:
+        """The position at which a layer goes on."""
+        kept = self._layers[layer]
+        return kept[0].shape[1] if kept else 0
+
+    def extend(
+        self,
+        layer: int,
+        keys: Float[Tensor, "batch pos head d_head"],
+        values: Float[Tensor, "batch pos head d_head"],
+    ) -> tuple[Float[Tensor, "batch key head d_head"], Float[Tensor, "batch key head d_head"]]:
+        """Append a layer's new keys and values, and return all it has.
+
+        Args:
+            layer: Which layer.
+            keys: As they enter the scores: turned, where positions are rotary.
+            values: Of the same positions.
+        """
+        kept = self._layers[layer]
+        if kept:
+            keys, values = (torch.cat(pair, dim=1) for pair in zip(kept, (keys, values)))
+        self._layers[layer] = (keys, values)
+        return keys, values
