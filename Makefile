@@ -26,7 +26,7 @@ lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
 	@$(BIN)/lint-imports
 
 train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedded stories)
-	@$(BIN)/lt-interp train --all --corpus "$(or $(CORPUS),embedded)"
+	@$(BIN)/lt-interp train --all $(if $(CORPUS),--corpus "$(CORPUS)" --out docs/oracle.md)
 
 bench: $(INSTALLED)  ## measure how fast the stages train
 	@$(BIN)/python benchmarks/train_speed.py

@@ -28,7 +28,13 @@ def export(
     require_new_folder(out)
     with bar("writing the stage"):
         from lt_interp.export.folder import export as write
-        from lt_interp.training.checkpoint import load
+        from lt_interp.methods.checkpoints import find_checkpoints
 
-        write(load(stage), format=format, out=out)
+        (checkpoint,) = find_checkpoints([stage])
+        source = {
+            "checkpoint": checkpoint.name,
+            "weights_sha256": checkpoint.weights_sha256,
+            "card": checkpoint.card,
+        }
+        write(checkpoint.load(), format=format, out=out, source=source)
     typer.echo(f"{out}: {stage} as {format}")

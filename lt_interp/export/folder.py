@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ def why_not_hugging_face(config: ModelConfig) -> str | None:
     return why_not_gpt2(config) if config.has_blocks else why_not_opt(config)
 
 
-def export(model: StageModel, *, format: str, out: str | Path) -> Path:
+def export(
+    model: StageModel, *, format: str, out: str | Path, source: Mapping[str, Any] | None = None
+) -> Path:
     """Write a model as a folder that another program opens without this package.
 
     Args:
@@ -49,6 +51,7 @@ def export(model: StageModel, *, format: str, out: str | Path) -> Path:
             HookedTransformer, and the tokenizer in `tokenizer/`. `"hf"`: what
             `AutoModelForCausalLM` and `AutoTokenizer` of transformers open.
         out: The folder to make.
+        source: What is on record of the model, as JSON values; `export.json` keeps it.
 
     Returns:
         The folder.
@@ -73,7 +76,7 @@ def export(model: StageModel, *, format: str, out: str | Path) -> Path:
         raise InputError(f"{out} is there already and not empty; delete it or choose another place")
     with new_folder(out) as temporary:
         FORMATS[format].write(model, model.tokenizer, temporary)
-        write_json(temporary / CARD, _card(model, format))
+        write_json(temporary / CARD, _card(model, format, source))
     return out
 
 
@@ -116,7 +119,7 @@ def _write_tokenizer(tokenizer: Tokenizer, folder: Path, *, n_ctx: int) -> None:
     write_json(folder / "tokenizer_config.json", config | {"model_max_length": n_ctx})
 
 
-def _card(model: StageModel, format: str) -> dict[str, Any]:
+def _card(model: StageModel, format: str, source: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the folder is, for whoever finds it without its history."""
     return {
         "format_version": 1,
@@ -124,6 +127,7 @@ def _card(model: StageModel, format: str) -> dict[str, Any]:
         "stage": model.cfg.model_name,
         "model": model.config.to_dict(),
         "weights": "float32",
+        "source": None if source is None else dict(source),
         "written_by": f"lt-interp {importlib.metadata.version('lt-interp')}",
     }
 

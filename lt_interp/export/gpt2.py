@@ -32,13 +32,15 @@ def why_not_gpt2(config: ModelConfig) -> str | None:
         return (
             "its parts form a chain, and no decoder of transformers goes without a residual stream"
         )
+    if why_not_written(config):
+        return why_not_written(config)
     if config.experts:
         return "no decoder of transformers has both experts and learned position embeddings"
     if not config.wiring.norm:
         return "its blocks have no LayerNorm, and those of transformers' decoders have"
     if not (config.n_heads and config.d_mlp):
         return "its blocks lack attention or the feed-forward layer, and those of GPT-2 have both"
-    return why_not_written(config)
+    return None
 
 
 def to_gpt2(model: StageModel, **token_ids: int | None) -> GPT2LMHeadModel:

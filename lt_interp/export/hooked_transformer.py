@@ -1,8 +1,9 @@
 """A stage as the state dict and the config of TransformerLens's `HookedTransformer`.
 
 The class was removed in TransformerLens 4.0; 3.9.0 is the last release that has it, and the one
-whose names, shapes and config fields are meant here. A stage goes by the same names, so all that
-is added are the biases of attention, which are zeros.
+whose names, shapes and config fields are meant here. A stage goes by the same names; what the class
+has and a stage lacks is added: zeros for biases and positions, a tied unembedding written out, and
+two buffers of every attention layer.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ def why_not_hooked_transformer(config: ModelConfig) -> str | None:
         return "its parts form a chain, and every block of that class adds to a residual stream"
     if not config.n_heads:
         return "its blocks have no attention, and every block of that class has"
+    if why_not_written(config):
+        return why_not_written(config)
     if config.experts:
         return (
-            "its experts are ReLU layers with biases, and those of that class are gated linear "
-            "units without biases"
+            "its experts are plain layers, and those of that class are gated linear units without "
+            "biases"
         )
-    return why_not_written(config)
+    return None
 
 
 def hooked_transformer_config(model: StageModel) -> dict[str, Any]:

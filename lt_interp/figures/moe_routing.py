@@ -71,13 +71,13 @@ def _panel(ax: Axes, result: Result, statistic: str) -> None:
     found = nulls[nulls["statistic"] == statistic].set_index(["checkpoint", "layer", "null"])
     y = np.arange(len(lines))
     for null, shift, colour, label in (
-        (RANDOM, -0.13, NEUTRAL, "200 random routers: mean and middle 95%"),
-        (UNTRAINED, 0.17, SECOND, "the same on the untrained stage"),
+        (RANDOM, -0.13, NEUTRAL, "{} random routers: mean and middle 95%"),
+        (UNTRAINED, 0.17, SECOND, "{} on the untrained stage"),
     ):
         some = found.loc[[(*line, null) for line in lines]]
         draws = int(some["n_draws"].iloc[0])
         ax.hlines(y + shift, some["null_low"], some["null_high"], color=colour, linewidth=5,
-                  alpha=0.55, label=label.replace("200", str(draws)))  # fmt: skip
+                  alpha=0.55, label=label.format(draws))  # fmt: skip
         ax.plot(some["null_mean"], y + shift, "|", color=colour, markersize=11, markeredgewidth=2.5)
     alone = found.loc[[(*line, EMBEDDINGS) for line in lines]]
     ax.plot(alone["null_mean"], y, "D", color=ARTICLE, markersize=7, markerfacecolor="white",

@@ -214,10 +214,12 @@ def story_draws(
         yield _draw(rng, n_stories, min(chunk, draws - start))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _all_draws(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
     """All draws at once: the same for every quantity of an analysis, and slow to draw."""
-    return _draw(np.random.default_rng(seed), n_stories, draws)
+    times = _draw(np.random.default_rng(seed), n_stories, draws)
+    times.flags.writeable = False  # every quantity reads this one array
+    return times
 
 
 def _draw(rng: np.random.Generator, n_stories: int, draws: int) -> Float[np.ndarray, "draw story"]:

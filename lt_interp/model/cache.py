@@ -23,8 +23,8 @@ class StreamlessCache(ActivationCache):
             InputError: Always.
         """
         raise InputError(
-            f"{self.model.cfg.model_name} has no residual stream, so its output is not a sum of "
-            "its parts' outputs; take a stage from 07_block on"
+            f"{self.model.cfg.model_name} has no residual stream that only adds up, so its output "
+            "is not a sum of its parts' outputs; take a stage from 07_block on"
         )
 
     accumulated_resid = decompose_resid

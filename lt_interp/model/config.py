@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lt_interp.errors import InputError
+
+
+def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +27,12 @@ class Wiring:
     """
 
     residual: bool = False
-    norm: Literal["LN", "RMS"] | None = None
+    norm: str | None = None
     norm_after: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a place for a norm that is not there."""
+        """Refuse an unknown norm, and a place for one that is not there."""
+        _check_choice("norm", self.norm, (None, "LN", "RMS"))
         if self.norm_after and not (self.norm and self.residual):
             raise InputError("norm_after normalises a sum: give wiring a norm and residual=True")
 
@@ -86,11 +92,11 @@ class ModelConfig:
     d_model: int = 128
     average: bool = False
     window: int = 1
-    positions: Literal["learned", "alibi", "rotary"] | None = None
+    positions: str | None = None
     n_layers: int = 1
     n_heads: int = 0
     d_mlp: int = 0
-    activation: Literal["relu", "gelu", "swiglu"] = "relu"
+    activation: str = "relu"
     mlp_bias: bool = True
     wiring: Wiring = CHAIN
     experts: Experts | None = None
@@ -101,6 +107,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        _check_choice("positions", self.positions, (None, "learned", "alibi", "rotary"))
+        _check_choice("activation", self.activation, ("relu", "gelu", "swiglu"))
+        object.__setattr__(self, "dropout", float(self.dropout))
         for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
@@ -119,6 +128,8 @@ class ModelConfig:
                 f"rotary positions turn pairs of coordinates; d_head {self.d_head} is odd: choose "
                 "n_heads so that d_model / n_heads is even"
             )
+        if self.activation == "swiglu" and self.mlp_bias:
+            raise InputError("a SwiGLU layer has no biases: give mlp_bias=False")
         if self.tied and self.window > 1:
             raise InputError(
                 f"a tied unembedding reads d_model numbers, a window of {self.window} tokens gives "
@@ -146,7 +157,10 @@ class ModelConfig:
 
     @property
     def has_stream(self) -> bool:
-        """Whether the last activation is a sum: blocks add to a stream and no norm rewrites it."""
+        """Whether the last activation is a sum: blocks add to a stream and no norm rewrites it.
+
+        A post-norm model has the hooks of a stream, and what they carry is no such sum.
+        """
         return self.has_blocks and self.wiring.residual and not self.wiring.norm_after
 
     @property
@@ -155,7 +169,7 @@ class ModelConfig:
         return self.positions == "learned"
 
     @property
-    def final_norm(self) -> Literal["LN", "RMS"] | None:
+    def final_norm(self) -> str | None:
         """The norm before the unembedding."""
         return self.wiring.norm if self.has_blocks and not self.wiring.norm_after else None
 
@@ -190,12 +204,4 @@ def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
         wanted = {"int": int, "bool": bool, "float": float}.get(fields[name])
         if wanted and type(value) is not wanted:
             raise InputError(f"{what}: {name} must be of type {fields[name]}, not {value!r}")
-    allowed = {
-        "positions": (None, "learned", "alibi", "rotary"),
-        "norm": (None, "LN", "RMS"),
-        "activation": ("relu", "gelu", "swiglu"),
-    }
-    for name in allowed.keys() & values.keys():
-        if values[name] not in allowed[name]:
-            raise InputError(f"{what}: {name} is {values[name]!r}; allowed: {allowed[name]}")
     return dict(values)

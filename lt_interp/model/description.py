@@ -28,7 +28,8 @@ def describe(
     lines = {"reads": _reads(config, tokenizer), "embeds": _embeds(config)}
     if config.has_blocks:
         lines |= {"blocks": f"{config.n_layers} of {_parts(config)}", "joins": _wiring(config)}
-    lines["predicts"] = f"from {_source(config)}"
+    tied = ", by the token embedding itself" if config.tied else ""
+    lines["predicts"] = f"from {_source(config)}{tied}"
     body = "".join(f"\n  {word:<8}  {text}" for word, text in lines.items())
     return f"StageModel {name}, {n_parameters:,} parameters{body}"
 
@@ -82,7 +83,7 @@ def _source(config: ModelConfig) -> str:
     if config.window > 1:
         return f"the last {config.window} tokens, side by side"
     if not config.has_blocks:
-        return "the token alone"
-    norm = f"the stream after a last {_norm(config)}"
-    end = norm if config.final_norm else "the end of the blocks"
-    return f"{end}, by the token embedding itself" if config.tied else end
+        return "the token and its position" if config.embeds_positions else "the token alone"
+    if config.final_norm:
+        return f"the stream after a last {_norm(config)}"
+    return "the end of the blocks"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from lt_interp.model.parts.attention import Attention
 from lt_interp.model.parts.embedding import Embed, PosEmbed
 from lt_interp.model.parts.feedforward import MLP
 from lt_interp.model.parts.moe import MixtureOfExperts
-from lt_interp.model.parts.unembed import Unembed
+from lt_interp.model.parts.unembed import TiedUnembed, Unembed
 
 
 def initialise_pytorch_default(model: nn.Module, generator: torch.Generator) -> None:
@@ -33,10 +33,13 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
 
     Embeddings are N(0, 1) and a linear map N(0, 1/fan_in), so that a vector of unit variance
     leaves it with unit variance whether or not a residual stream carries it past; biases start at
-    zero. The unembedding starts at zero, and the loss at ln(d_vocab).
+    zero. The unembedding starts at zero, and the loss at ln(d_vocab). Tied to the embedding it
+    cannot: embeddings are then N(0, 1/d_model), and the first logits of unit size.
     """
+    tied = any(isinstance(part, TiedUnembed) for part in model.modules())
     for embedding in _embeddings(model):
-        nn.init.normal_(embedding, generator=generator)
+        std = embedding.shape[1] ** -0.5 if tied else 1.0
+        nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, fan_in in _linear_maps(model):
         nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
         if bias is not None:
@@ -47,13 +50,21 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
 
 
 def initialise_normal(model: nn.Module, generator: torch.Generator, *, std: float = 0.02) -> None:
-    """GPT-2's rule: every matrix and embedding N(0, std), biases zero."""
+    """GPT-2's deviation for every matrix and embedding, N(0, std), biases zero."""
     for embedding in _embeddings(model):
         nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, _ in _linear_maps(model):
         nn.init.normal_(weight, std=std, generator=generator)
         if bias is not None:
             nn.init.zeros_(bias)
+
+
+INITIALISATIONS: dict[str, Callable[[nn.Module, torch.Generator], None]] = {
+    "pytorch": initialise_pytorch_default,
+    "fan_in": initialise_fan_in,
+    "normal": initialise_normal,
+}
+"""By the names that recipes have for them."""
 
 
 def _embeddings(model: nn.Module) -> Iterator[Tensor]:

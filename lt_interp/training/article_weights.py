@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,14 +45,17 @@ def fitted_config(stage: Stage, file: PtFile, *, d_vocab: int, eos_id: int) -> M
     widths += [(_size(tensors.get("unembed.weight"), 1) or 0) // own.window]
     d_model = next(iter(Counter(filter(None, widths)).most_common(1)), (own.d_model,))[0]
     wide = [_size(t, 0) for key, t in tensors.items() if key.endswith("linear1.weight")]
-    return dataclasses.replace(
-        own,
-        d_vocab=d_vocab,
-        eos_id=eos_id,
-        d_model=d_model,
-        d_mlp=(next(filter(None, wide), None) or own.d_mlp) if own.d_mlp else 0,
-        n_ctx=_n_ctx(own, file),
-    )
+    d_mlp = (next(filter(None, wide), None) or own.d_mlp) if own.d_mlp else 0
+    sizes: dict[str, Any] = {
+        "d_vocab": d_vocab,
+        "d_model": d_model,
+        "d_mlp": d_mlp,
+        "n_ctx": _n_ctx(own, file),
+    }
+    try:
+        return dataclasses.replace(own, eos_id=eos_id, **sizes)
+    except InputError as error:
+        raise InputError(f"{file.name} does not fit {stage.id}: {error}") from None
 
 
 def stage_weights(stage: Stage, file: PtFile, config: ModelConfig) -> dict[str, Tensor]:
@@ -132,17 +136,21 @@ def _wrong_with(tensor: Tensor, shape: tuple[int, ...]) -> str | None:
         return "is not a dense tensor with values"
     if not tensor.is_floating_point():
         return f"holds {str(tensor.dtype).removeprefix('torch.')}, not floating-point numbers"
-    # a few stored numbers can be declared a tensor of any size, which copying would then fill
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+    if _inflated(tensor):
         return "is larger than what is stored of it"
     if not tensor.float().isfinite().all():
         return "is not finite in float32"
     return None
 
 
+def _inflated(tensor: Tensor) -> bool:
+    """Whether a few stored numbers are declared a larger tensor, which copying would then fill."""
+    return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+
+
 def _is_causal(mask: Tensor, n_ctx: int) -> bool:
     """Whether a mask hides, or shows the rest of, exactly what lies after each position."""
-    if tuple(mask.shape[-2:]) != (n_ctx, n_ctx) or mask.numel() != n_ctx**2:
+    if tuple(mask.shape[-2:]) != (n_ctx, n_ctx) or mask.numel() != n_ctx**2 or _inflated(mask):
         return False
     shown = mask.reshape(n_ctx, n_ctx).bool()
     future = torch.ones(n_ctx, n_ctx, dtype=torch.bool).triu(diagonal=1)

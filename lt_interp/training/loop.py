@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
-from lt_interp.model.initialisation import initialise_fan_in, initialise_pytorch_default
+from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training.balance import balance_loss
@@ -99,8 +100,7 @@ def train(
     total_steps = recipe.total_steps(data.train.n_rows)
     model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
     generator = torch.Generator().manual_seed(seed)
-    fan_in = recipe.initialisation == "fan_in"
-    (initialise_fan_in if fan_in else initialise_pytorch_default)(model, generator)
+    INITIALISATIONS[recipe.initialisation](model, generator)
     optimizers = build_optimizers(model, recipe)
     out.mkdir(parents=True, exist_ok=True)
     for unfinished in out.glob(f".{SNAPSHOT}.*"):  # a kill in the middle of writing leaves one
@@ -180,6 +180,7 @@ class _Run:
         router: dict[str, Tensor] = {}
         hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
+            self._dropping_out(step),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
             torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
         ):
@@ -197,6 +198,20 @@ class _Run:
         balance = self.recipe.balance_weight * balance_loss(router) if router else 0.0
         (loss + balance).backward()
         return loss.item()
+
+    @contextmanager
+    def _dropping_out(self, step: int) -> Iterator[None]:
+        """The model in training mode, with draws that depend on seed and step alone."""
+        if not self.model.config.dropout:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0]))
+            self.model.train()
+            try:
+                yield
+            finally:
+                self.model.eval()
 
     def update(self, step: int) -> None:
         """One optimizer step."""

@@ -32,7 +32,7 @@ class Recipe:
         decay_share: Share of the run, at its end, over which it falls; before that it is constant,
             so that runs of different lengths share their beginning (arXiv 2405.18392).
         clip_norm: Largest gradient norm; 0 for no clipping.
-        initialisation: `"pytorch"` or `"fan_in"` (`lt_interp.model.initialisation`).
+        initialisation: `"pytorch"`, `"fan_in"` or `"normal"` (`lt_interp.model.initialisation`).
         precision: `"float32"`, or `"auto"`: bfloat16 products where the processor has them.
         last_token_only: Predict only the last token of each row.
         balance_weight: Weight of the load-balancing loss of gated experts.
@@ -54,7 +54,7 @@ class Recipe:
     schedule: Literal["constant", "linear"]
     decay_share: float = 1.0
     clip_norm: float
-    initialisation: Literal["pytorch", "fan_in"]
+    initialisation: Literal["pytorch", "fan_in", "normal"]
     precision: Literal["float32", "auto"]
     last_token_only: bool = False
     balance_weight: float = 0.0

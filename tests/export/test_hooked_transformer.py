@@ -154,12 +154,19 @@ def test_other_kinds_of_parts_have_the_same_names_and_shapes(
     found = hooked_transformer_weights(model)
     expected = hooked_transformer_weights(usual)
     assert {k: t.shape for k, t in found.items()} == {k: t.shape for k, t in expected.items()}
-    torch.testing.assert_close(found["unembed.W_U"], model.W_U.detach())
+    for name, absent in (
+        ("unembed.b_U", "tied" in change or "unembed_bias" in change),
+        ("blocks.1.mlp.b_in", "mlp_bias" in change),
+        ("blocks.2.mlp.b_out", "mlp_bias" in change),
+    ):
+        assert (found[name] == 0).all() == absent, name
+    if "tied" in change:
+        torch.testing.assert_close(found["unembed.W_U"], found["embed.W_E"].T)
     assert hooked_transformer_config(model)["act_fn"] == model.config.activation
 
 
 def test_parts_that_no_export_carries_over_are_refused() -> None:
-    config = ModelConfig(d_model=12, **WHOLE | {"activation": "swiglu"})
+    config = ModelConfig(d_model=12, **WHOLE | {"activation": "swiglu", "mlp_bias": False})
     assert "SwiGLU" in (why_not_hooked_transformer(config) or "")
 
 

@@ -184,7 +184,7 @@ def test_every_stage_is_taken_or_has_its_reason(stage_id: str) -> None:
         ({"wiring": Wiring(residual=True, norm="LN", norm_after=True)}, "its norms are others"),
         ({"positions": "rotary"}, "RoPE"),
         ({"positions": "alibi"}, "ALiBi"),
-        ({"activation": "swiglu"}, "SwiGLU"),
+        ({"activation": "swiglu", "mlp_bias": False}, "SwiGLU"),
     ],
 )
 def test_what_gpt2_lacks_is_said(change: dict[str, Any], part: str) -> None:

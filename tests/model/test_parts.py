@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from lt_interp.errors import InputError
 from lt_interp.model.config import PRE_NORM_RESIDUAL, ModelConfig, Wiring
 from lt_interp.model.hook_table import hook_table, shape_of
-from lt_interp.model.initialisation import initialise_normal
+from lt_interp.model.initialisation import initialise_fan_in, initialise_normal
 from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
 from lt_interp.model.parts.norm import RMSNorm
 from lt_interp.model.stage_model import StageModel
@@ -61,7 +62,7 @@ def test_every_listed_hook_fires_in_order_with_its_shape(change: dict, tokens: T
         assert not torch.equal(zeroed, logits), name
 
 
-@pytest.mark.parametrize("change", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("change", [*VARIANTS.values(), {"dropout": 0}, {"dropout": 0.25}])
 def test_a_description_survives_json(change: dict) -> None:
     config = dataclasses.replace(SMALL, **change)
     assert ModelConfig.from_dict(config.to_dict()) == config
@@ -196,8 +197,16 @@ def test_post_norm_is_no_sum_and_says_so(tokens: Tensor) -> None:
         cache.decompose_resid()
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_fan_in_initialisation_begins_near_the_loss_of_a_guess(tied: bool, tokens: Tensor) -> None:
+    model = StageModel(dataclasses.replace(SMALL, d_vocab=2000, d_model=120, tied=tied))
+    initialise_fan_in(model, torch.Generator().manual_seed(0))
+    loss = model(tokens, return_type="loss").item()
+    assert loss == pytest.approx(math.log(2000), abs=1.5 if tied else 1e-4)
+
+
 def test_normal_initialisation_has_its_deviation() -> None:
-    model = StageModel(dataclasses.replace(SMALL, d_vocab=2000, d_model=48, activation="swiglu"))
+    model = StageModel(dataclasses.replace(SMALL, d_vocab=2000, d_model=48))
     initialise_normal(model, torch.Generator().manual_seed(0))
     for name, param in model.named_parameters():
         if "ln" in name:
@@ -213,6 +222,9 @@ def test_normal_initialisation_has_its_deviation() -> None:
         ({"positions": "alibi", "n_heads": 0}, "act inside attention"),
         ({"tied": True, "window": 2, "n_heads": 0, "d_mlp": 0}, "drop tied or the window"),
         ({"dropout": 1.0}, "below 1"),
+        ({"activation": "swiglu"}, "mlp_bias=False"),
+        ({"activation": "silu"}, "'relu', 'gelu', 'swiglu'"),
+        ({"positions": "sinus"}, "'learned', 'alibi', 'rotary'"),
     ],
 )
 def test_impossible_combinations_are_refused(change: dict, message: str) -> None:

@@ -25,7 +25,7 @@ def main() -> int:
     options.add_argument("--theirs", type=Path, required=True, help="python of the environment")
     options.add_argument("--corpus", default="embedded", help="where the stories come from")
     options.add_argument("--stories", type=int, default=50)
-    options.add_argument("--out", type=Path, default=ROOT / "docs" / "oracle.md")
+    options.add_argument("--out", type=Path, default=ROOT / "runs" / "oracle.md")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     corpus = open_corpus(chosen.corpus)

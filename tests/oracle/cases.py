@@ -36,6 +36,15 @@ RANDOM = {
     ),
     "without LayerNorm": ModelConfig(**_BLOCKS, positions="learned", wiring=Wiring(residual=True)),
     "without positions": ModelConfig(**_BLOCKS, wiring=PRE_NORM_RESIDUAL),
+    "GELU": ModelConfig(
+        **_BLOCKS, activation="gelu", positions="learned", wiring=PRE_NORM_RESIDUAL
+    ),
+    "tied, without biases": ModelConfig(
+        **_BLOCKS, tied=True, mlp_bias=False, positions="learned", wiring=PRE_NORM_RESIDUAL
+    ),
+    "unembedding without bias": ModelConfig(
+        **_BLOCKS, unembed_bias=False, positions="learned", wiring=PRE_NORM_RESIDUAL
+    ),
     "positions, no blocks": ModelConfig(**_SMALL, positions="learned"),
 }
 

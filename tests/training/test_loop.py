@@ -298,3 +298,31 @@ def test_the_seed_decides_the_weights(data: Data, small_stage: Build, tmp_path: 
     a, b, c = (sha256_file(tmp_path / name / "model.safetensors") for name in "abc")
     assert a == b != c
     assert json.loads((tmp_path / "a" / "run.json").read_text())["weights_sha256"] == a
+
+
+def test_dropout_acts_while_training_and_an_interruption_changes_nothing(
+    small_stage: Build, data: Data, tmp_path: Path
+) -> None:
+    def dropping(share: float) -> Stage:
+        plain = small_stage("07_block")
+        return dataclasses.replace(plain, config=dataclasses.replace(plain.config, dropout=share))
+
+    def run(share: float, folder: str, **options: Any) -> StageModel:
+        return train(
+            dropping(share), data, quick("07_block"), seed=0, out=tmp_path / folder, **options
+        )
+
+    whole = run(0.3, "whole")
+    assert not whole.training
+    run(0.0, "none")
+    losses = [
+        [line["train_loss_nats"] for line in read_metrics(tmp_path / name)]
+        for name in ("whole", "none")
+    ]
+    assert losses[0][0] != losses[1][0]
+    before = torch.random.get_rng_state()
+    with pytest.raises(InterruptedTrainingError):
+        run(0.3, "pieces", on_step=stop_at(5), snapshot_seconds=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    run(0.3, "pieces")
+    assert weights(tmp_path / "pieces") == weights(tmp_path / "whole")

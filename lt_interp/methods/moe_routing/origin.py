@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lt_interp.methods.checkpoints import Checkpoint
 from lt_interp.methods.study import MODEL_COLUMNS
-from lt_interp.model.initialisation import initialise_fan_in, initialise_pytorch_default
+from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.stage_model import StageModel
 
 GRADIENT = {"layer": str, "gradient_norm": float, "gradient_reaches": bool}
@@ -47,7 +47,7 @@ def initial_routers(checkpoint: Checkpoint) -> list[Tensor] | str:
         return "there is no record of how it was initialised"
     model = StageModel(checkpoint.config)
     generator = torch.Generator().manual_seed(checkpoint.seed)
-    (initialise_fan_in if rule == "fan_in" else initialise_pytorch_default)(model, generator)
+    INITIALISATIONS[rule](model, generator)
     return [block.mlp.router.weight.detach() for block in model.blocks]
 
 
