@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint train bench clean
+.PHONY: help report test lint train bench compat clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -15,7 +15,10 @@ help:  ## list the targets
 report: $(INSTALLED)  ## write the pages under reports/ (CORPUS=path for other stories)
 	@$(BIN)/lt-interp report $(if $(CORPUS),--corpus "$(CORPUS)")
 
+# The first line fetches TransformerLens's tests; the part of ours that needs them is skipped,
+# with that reason, where the package index cannot be reached.
 test: $(INSTALLED)  ## run the tests
+	@$(BIN)/python -m tests.compat --fetch || true
 	@$(BIN)/python -m pytest
 
 lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
@@ -30,8 +33,11 @@ train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedde
 bench: $(INSTALLED)  ## measure how fast the stages train
 	@$(BIN)/python benchmarks/train_speed.py
 
+compat: $(INSTALLED)  ## run TransformerLens's own tests on the stages (docs/compatibility.md)
+	@$(BIN)/python -m tests.compat
+
 clean:  ## remove .venv, builds and caches (never runs/, trained/ or reports/)
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build dist .compat .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
