@@ -27,6 +27,7 @@ class Reason:
             `"feed-forward"` or `"one feed-forward layer"` (a mixture has several).
         weights: The row counts for runs with `"random"` or `"shipped"` weights only.
         run: Whether the tests are run all the same, so that they show that they fail.
+        by_chance: Whether one may pass nonetheless, depending on the weights.
     """
 
     why: str
@@ -34,6 +35,7 @@ class Reason:
     lacks: str | None = None
     weights: str | None = None
     run: bool = True
+    by_chance: bool = False
 
     def counts_for(self, run: Run) -> bool:
         """Whether the row is about this stage and these weights."""
@@ -94,7 +96,7 @@ def judge(run: Run, records: Sequence[Record], reasons: Sequence[Reason]) -> Ver
         elif record.outcome == "skipped" and not row:
             verdict.their_skips.append(record)
         elif record.outcome == "passed":
-            wrong = row is not None and row.lacks is None
+            wrong = row is not None and not (row.lacks or row.by_chance)
             (verdict.apply_after_all if wrong else verdict.passed).append(record)
         elif row:
             verdict.not_applicable.setdefault(row.why, []).append(record)
@@ -106,7 +108,7 @@ def judge(run: Run, records: Sequence[Record], reasons: Sequence[Reason]) -> Ver
 def idle_patterns(reasons: Sequence[Reason], verdicts: dict[Run, Verdict]) -> list[str]:
     """Patterns that excuse no test of any run: the table is wrong about them."""
     idle = []
-    for reason in reasons:
+    for reason in (reason for reason in reasons if not reason.by_chance):
         excused = {
             record.test
             for run, verdict in verdicts.items()

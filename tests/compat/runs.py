@@ -73,7 +73,13 @@ def execute(run: Run, folder: Path) -> list[Record]:
         if not records.is_file():
             raise RuntimeError(f"pytest did not finish on {run.stage}:\n{done.stdout[-3000:]}")
         found = json.loads(records.read_text())
-    return [Record(test=test.rpartition("/")[2], **found[test]) for test in sorted(found)]
+    return [Record(test=short_id(test), **found[test]) for test in sorted(found)]
+
+
+def short_id(nodeid: str) -> str:
+    """`file.py::test[parameters]` of pytest's name for a test: the folders left out."""
+    path, _, test = nodeid.partition("::")
+    return f"{path.rpartition('/')[2]}::{test}"
 
 
 def execute_all(runs: list[Run], folder: Path) -> dict[Run, list[Record]]:

@@ -13,6 +13,7 @@ import pytest
 from transformer_lens.model_bridge import TransformerBridge
 
 from .reasons import load_reasons
+from .runs import short_id
 from .stand_in import StageFactory, StandIn
 
 RECORDS: dict[str, dict[str, Any]] = {}
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
     toys = {toy for module in {item.module for item in items} for toy in replace(module, factory)}
     left_out = [reason for reason in load_reasons() if not reason.run]
     for item in items:
-        if any(reason.covers(item.nodeid.rpartition("/")[2]) for reason in left_out):
+        if any(reason.covers(short_id(item.nodeid)) for reason in left_out):
             item.add_marker(pytest.mark.skip)
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         for name, value in parameters.items():
