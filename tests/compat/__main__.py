@@ -23,8 +23,8 @@ RUNS = [
 ]
 
 
-def main(arguments: list[str]) -> int:
-    """Run everything, or with `--fetch` only fill the cache.
+def main() -> int:
+    """Run everything.
 
     Returns:
         0, or 1 where an applicable test failed or the table of reasons is wrong.
@@ -35,8 +35,6 @@ def main(arguments: list[str]) -> int:
     except SdistError as error:
         console.print(f"[yellow]{error}[/]")
         return 1
-    if arguments == ["--fetch"]:
-        return 0
     console.print(f"{len(RUNS)} runs, two at a time (a few minutes)")
     reasons = load_reasons()
     found = execute_all(RUNS, folder)
@@ -58,4 +56,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

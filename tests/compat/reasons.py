@@ -88,6 +88,7 @@ def load_reasons(path: Path = TABLE) -> list[Reason]:
 def judge(run: Run, records: Sequence[Record], reasons: Sequence[Reason]) -> Verdict:
     """Sort the tests of a run; the first row that covers a test is its reason."""
     verdict = Verdict()
+    whole = parts(get_stage(run.stage).config)["stream"]
     rows = [reason for reason in reasons if reason.counts_for(run)]
     for record in records:
         row = next((row for row in rows if row.covers(record.test)), None)
@@ -96,7 +97,7 @@ def judge(run: Run, records: Sequence[Record], reasons: Sequence[Reason]) -> Ver
         elif record.outcome == "skipped" and not row:
             verdict.their_skips.append(record)
         elif record.outcome == "passed":
-            wrong = row is not None and not (row.lacks or row.by_chance)
+            wrong = row is not None and whole and not (row.lacks or row.by_chance)
             (verdict.apply_after_all if wrong else verdict.passed).append(record)
         elif row:
             verdict.not_applicable.setdefault(row.why, []).append(record)

@@ -18,6 +18,9 @@ from lt_interp.model.parts.norm import LayerNorm
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage
 
+# With these weights every writer that the tests drop matters, each differently, which they assert.
+TOY_SEED = 5
+
 
 class NotAStageError(Exception):
     """A test asks for a model that no stage is."""
@@ -101,6 +104,7 @@ class StageFactory:
         dtype: torch.dtype = torch.float32,
         norm: str | None = "LN",
         std: float | None = None,
+        seed: int = 0,
         tokenizer: Tokenizer | None = None,
     ) -> StandIn:
         """A stage of that size with random weights, or the trained one in its own size."""
@@ -123,7 +127,7 @@ class StageFactory:
         )
         model = StandIn(config, name=self.stage, tokenizer=tokenizer)
         if std:
-            _draw_weights(model, std)
+            _draw_weights(model, std, seed)
         return model.to(dtype)
 
     def boot_native(self, cfg: Any, dtype: torch.dtype = torch.float32, **_: Any) -> StandIn:
@@ -179,7 +183,7 @@ class StageFactory:
     def toy(self, *_: Any, dtype: torch.dtype = torch.float32, **__: Any) -> Toy:
         """In place of the toys of the tests of attribution patching."""
         size = {"n_layers": 2, "n_heads": 2, "d_model": 4, "d_mlp": 8, "d_vocab": 6, "n_ctx": 8}
-        model = self.build(**size, dtype=dtype, std=0.5)
+        model = self.build(**size, dtype=dtype, std=0.7, seed=TOY_SEED)
         model.__class__ = Toy
         return model
 
@@ -202,9 +206,9 @@ def _wiring(config: ModelConfig, norm: str | None) -> Any:
     return dataclasses.replace(config.wiring, norm=norm if config.wiring.norm else None)
 
 
-def _draw_weights(model: StageModel, std: float) -> None:
+def _draw_weights(model: StageModel, std: float, seed: int) -> None:
     """Normal weights of the spread that a test asks for; effects scale with it."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
