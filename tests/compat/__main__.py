@@ -45,7 +45,7 @@ def main() -> int:
     ]
     for run, verdict in verdicts.items():
         where = f"on {run.stage} ({run.weights})"
-        wrong += [f"{r.test} failed {where}: {r.message}" for r in verdict.failed]
+        wrong += [f"{r.test} failed {where}: {r.message[:200]}" for r in verdict.failed]
         wrong += [f"{r.test} is excused but passed {where}" for r in verdict.apply_after_all]
     for line in wrong:
         console.print(line, style="red", markup=False, soft_wrap=True)

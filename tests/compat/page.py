@@ -56,11 +56,11 @@ def rows(verdicts: dict[Run, Verdict]) -> Iterator[tuple[str, ...]]:
 
 def terminal_table(verdicts: dict[Run, Verdict]) -> Table:
     """The table for rich."""
-    table = Table(title=f"TransformerLens {VERSION}: its own tests on the stages")
+    table = Table(title=f"TransformerLens {VERSION}: its own tests on the stages", box=None)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column in COLUMNS[:3] else "right")
-    for row in rows(verdicts):
-        table.add_row(*row)
+    for file, *cells in rows(verdicts):
+        table.add_row(file.removeprefix("test_").removesuffix(".py"), *cells)
     return table
 
 

@@ -23,8 +23,7 @@ class Reason:
     Attributes:
         why: The sentence that users read.
         tests: Patterns over `file.py::test[parameters]`.
-        lacks: The row counts for stages without this part only: `"stream"`, `"attention"`,
-            `"feed-forward"` or `"one feed-forward layer"` (a mixture has several).
+        lacks: The row counts for stages without this part only, a name of `parts`.
         weights: The row counts for runs with `"random"` or `"shipped"` weights only.
         run: Whether the tests are run all the same, so that they show that they fail.
         by_chance: Whether one may pass nonetheless, depending on the weights.
@@ -71,12 +70,14 @@ class Verdict:
 
 
 def parts(config: ModelConfig) -> dict[str, bool]:
-    """What a stage has of what tests need."""
+    """What a stage has of what tests need; a mixture has several feed-forward layers."""
     return {
         "stream": config.has_stream,
         "attention": bool(config.n_heads),
         "feed-forward": bool(config.d_mlp),
         "one feed-forward layer": not config.experts,
+        "second layer": config.n_layers > 1,
+        "second head": config.n_heads > 1,
     }
 
 
