@@ -71,7 +71,9 @@ def markdown(verdicts: dict[Run, Verdict]) -> str:
     lines += ["", "## Why tests do not apply", ""]
     for why, counts in _reasons(verdicts).items():
         lines.append(f"- {why}")
-        lines += [f"  - {stages}: {numbers}" for numbers, stages in _group(counts).items()]
+        lines += [
+            f"  - {stages}: {numbers}" for numbers, stages in _group(counts, len(verdicts)).items()
+        ]
     lines += ["", "## Tests that skip themselves", ""]
     skips = {(r.test, r.message) for verdict in verdicts.values() for r in verdict.their_skips}
     lines += [f"- `{test}`: {message.removeprefix('Skipped: ')}" for test, message in sorted(skips)]
@@ -89,12 +91,15 @@ def _reasons(verdicts: dict[Run, Verdict]) -> dict[str, dict[Run, str]]:
     return dict(sorted(found.items()))
 
 
-def _group(counts: dict[Run, str]) -> dict[str, str]:
-    """Runs with the same numbers on one line."""
+def _group(counts: dict[Run, str], n_runs: int) -> dict[str, str]:
+    """Runs with the same numbers on one line, by name unless they are all there are."""
     grouped: dict[str, list[str]] = {}
     for run, numbers in counts.items():
         grouped.setdefault(numbers, []).append(f"{run.stage} {run.weights}")
-    return {numbers: ", ".join(runs) for numbers, runs in grouped.items()}
+    return {
+        numbers: "every run" if len(runs) == n_runs else ", ".join(runs)
+        for numbers, runs in grouped.items()
+    }
 
 
 def _count(records: Iterable[Record], file: str) -> int:

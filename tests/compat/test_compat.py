@@ -93,7 +93,9 @@ def test_the_page_counts_what_the_verdict_holds() -> None:
     verdict = judge(run, records, [Reason("No b.", [f"{file}::b"])])
     first = next(rows({run: verdict}))
     assert first == (file, "09_multi_head", "random", "1", "1", "0", "0", "1")
-    page = markdown({run: verdict})
+    assert f"- No b.\n  - every run: 1 of `{file}`\n" in markdown({run: verdict})
+    other = Run(stage="10_moe", weights="random")
+    page = markdown({run: verdict, other: judge(other, [], [])})
     assert f"- No b.\n  - 09_multi_head random: 1 of `{file}`\n" in page
 
 
