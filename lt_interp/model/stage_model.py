@@ -17,8 +17,8 @@ from lt_interp.model.cfg import transformer_lens_config
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.description import describe
 from lt_interp.model.generation import Generation
+from lt_interp.model.hook_names import NamedHooks
 from lt_interp.model.initialisation import initialise_pytorch_default
-from lt_interp.model.opt_in import OptInHooks
 from lt_interp.model.parts.block import Block
 from lt_interp.model.parts.embedding import Embed, PosEmbed
 from lt_interp.model.parts.norm import NORMS
@@ -31,7 +31,7 @@ from lt_interp.model.weights import Weights
 ReturnType = Literal["logits", "loss", "both"] | None
 
 
-class StageModel(Text, Weights, Generation, OptInHooks):
+class StageModel(Text, Weights, Generation, NamedHooks):
     """Any stage of the ladder: parts that the config switches on, hook points inside them.
 
     It takes what HookedTransformer takes and names what HookedTransformer names. A part that the

@@ -13,7 +13,8 @@ class LayerNorm(nn.Module):
 
     `hook_scale` carries the divisor [batch pos 1], `hook_normalized` the quotient [batch pos
     d_model], before `w` scales and `b` shifts it, as in TransformerLens; split attention inputs
-    put a head axis before the last.
+    put a head axis before the last. Sums are taken in float32 or finer, and the divisor stays so,
+    as in HookedTransformer: in bfloat16 it would have three digits.
     """
 
     def __init__(self, d_model: int, eps: float = 1e-5) -> None:
@@ -26,9 +27,11 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
+        dtype = x.dtype
+        x = x.to(torch.promote_types(dtype, torch.float32))
         x = x - x.mean(dim=-1, keepdim=True)
         scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
-        return self.hook_normalized(x / scale) * self.w + self.b
+        return self.hook_normalized((x / scale).to(dtype)) * self.w + self.b
 
 
 class RMSNorm(nn.Module):
@@ -51,8 +54,10 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
+        dtype = x.dtype
+        x = x.to(torch.promote_types(dtype, torch.float32))
         scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())
-        return self.hook_normalized(x / scale) * self.w
+        return self.hook_normalized((x / scale).to(dtype)) * self.w
 
 
 NORMS: dict[str, type[LayerNorm] | type[RMSNorm]] = {"LN": LayerNorm, "RMS": RMSNorm}
