@@ -85,7 +85,7 @@ def hooked_transformer_weights(model: StageModel) -> dict[str, Tensor]:
             tensors[f"blocks.{i}.attn.{name}"] = getattr(block.attn, name).detach().float()
         tensors[f"blocks.{i}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
         tensors[f"blocks.{i}.attn.IGNORE"] = torch.tensor(-torch.inf)
-        if config.d_mlp:
+        if config.d_mlp and not config.experts:
             for name, biases in (("b_in", model.b_in), ("b_out", model.b_out)):
                 tensors[f"blocks.{i}.mlp.{name}"] = biases[i].detach().float().contiguous()
     for name, tensor in (("W_U", model.W_U), ("b_U", model.b_U)):

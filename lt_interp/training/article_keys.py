@@ -42,7 +42,7 @@ class Source:
 
 
 def sources(config: ModelConfig) -> list[Source]:
-    """Every weight of a model, in the order in which data flows through them.
+    """Every weight of a stage of the ladder, in the order in which data flows through them.
 
     `embedding` became `token_embedding` in the notebooks when positions came; here each may stand
     for the other. A single block may be named `blocks.0` as several are, `block` as in notebook
