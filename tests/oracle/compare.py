@@ -59,6 +59,11 @@ class Finding:
         return near and all(self.gaps.values())
 
 
+def own_names(model: StageModel) -> set[str]:
+    """The model's hooks, each once: some have second names for parts of TransformerLens 4."""
+    return {name for name, point in model.hook_dict.items() if point.name == name}
+
+
 def compare(cases: Sequence[Case], python: Path, stories: Sequence[str]) -> list[Finding]:
     """Run models in both environments; their activations are on disk until the last is compared.
 
@@ -88,14 +93,14 @@ def _compare_one(case: Case, model: StageModel, folder: Path) -> Finding:
         version=about["version"],
         gaps={
             name: reason_of_gap(name, model.config)
-            for name in sorted(set(model.hook_dict) ^ set(about["hooks"]))
+            for name in sorted(own_names(model) ^ set(about["hooks"]))
         },
     )
     for story, tokens in rows.items():
         _add(finding, run(model, tokens), load_file(folder / f"{story}.safetensors"))
         with opted_in(model):
             _add(finding, run(model, tokens), load_file(folder / f"{story}-opt-in.safetensors"))
-    silent = set(model.hook_dict) - finding.gaps.keys() - finding.differences.keys()
+    silent = own_names(model) - finding.gaps.keys() - finding.differences.keys()
     assert not silent, f"hooks that never fired: {sorted(silent)}"
     return finding
 
