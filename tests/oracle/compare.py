@@ -168,7 +168,7 @@ def _add(finding: Finding, ours: dict[str, Tensor], theirs: dict[str, Tensor]) -
         ours = in_their_layout(ours)
     fired_once = (ours.keys() ^ theirs.keys()) - finding.gaps.keys()
     assert not fired_once, f"hooks of both that fired in one: {sorted(fired_once)}"
-    for name in ours.keys() & theirs.keys():
+    for name in sorted(ours.keys() & theirs.keys()):  # the page names the first of equals
         apart = difference(ours[name], theirs[name])
         finding.differences[name] = max(finding.differences.get(name, 0.0), apart)
         size = size_of(theirs[name])
