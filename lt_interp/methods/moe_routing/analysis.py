@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lt_interp.corpus.windows import Rows
@@ -15,19 +14,17 @@ from lt_interp.methods.moe_routing import across_models, article_words, load, ma
 from lt_interp.methods.moe_routing.by_token import (
     LEAST,
     TOKENS,
-    discoveries,
     token_rows,
     token_stories,
 )
 from lt_interp.methods.moe_routing.causal import CAUSAL, CAUSAL_ROWS, causal_rows
-from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.decisions import Decisions, collect, rows_needed, special_ids
 from lt_interp.methods.moe_routing.information import (
     INFORMATION,
     INFORMATION_DRAWS,
     information_rows,
 )
-from lt_interp.methods.moe_routing.nulls import NULLS, null_rows, with_null_q
+from lt_interp.methods.moe_routing.nulls import NULLS, null_rows
 from lt_interp.methods.moe_routing.other_routers import (
     OWN_ROUTERS,
     RANDOM,
@@ -36,9 +33,9 @@ from lt_interp.methods.moe_routing.other_routers import (
 )
 from lt_interp.methods.moe_routing.routed import Routed, sets
 from lt_interp.methods.moe_routing.story_groups import GROUPS
-from lt_interp.methods.result import Progress, Result, make_table
-from lt_interp.methods.significance import with_q
-from lt_interp.methods.study import MODEL_COLUMNS, Share, Study
+from lt_interp.methods.moe_routing.together import compared
+from lt_interp.methods.result import Progress, Result
+from lt_interp.methods.study import Share, Study
 from lt_interp.methods.token_classes import token_classes
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
@@ -46,8 +43,6 @@ from lt_interp.model.stage_model import StageModel
 DECISIONS = 250_000
 DRAWS = 200
 GRADIENT_ROWS = 2
-LONG = ("nulls", "causal", "article_words", "feeling_shares")  # tables of a thousand rows
-NUMBERED = ("load", "tokens", "causal", "feeling_words", "feeling_shares")  # rows about an expert
 STEPS = 100  # of the progress of one model
 
 COLUMNS = {
@@ -65,11 +60,6 @@ COLUMNS = {
     "feeling_shares": matched_words.FEELING_SHARES,
     "gradient": origin.GRADIENT,
 }
-COUNTS = {
-    **MODEL_COLUMNS, "layer": str, "n_tokens_tested": int, "n_over_80": int,
-    "n_discoveries": int, "n_over_80_not_discovered": int, "share_of_decisions_over_80": float,
-    "share_of_decisions_tested": float, "n_decisions": int,
-}  # fmt: skip
 
 
 def moe_routing(
@@ -111,8 +101,8 @@ def moe_routing(
     )  # fmt: skip
     measure = _Measure(rows, seed=seed, tokens=tokens, draws=draws)
     found = study.each(measure, columns=COLUMNS, needs=_needs)
-    tables = _compared(found, seed=seed)
-    tables["origin"] = _origin(checkpoints, found["gradient"])
+    tables = compared(found, seed=seed)
+    tables["origin"] = origin.origin_table(checkpoints, found["gradient"])
     return study.result(tables, notes=_notes(tokens, draws))
 
 
@@ -205,73 +195,6 @@ def _classes(model: StageModel) -> list[str]:
 def _part(share: Share, begin: int, end: int) -> Share:
     """A stretch of a model's progress."""
     return lambda done, n: share(begin + (end - begin) * done // max(n, 1), STEPS)
-
-
-def _compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataFrame]:
-    """What needs all models: false discoveries, common numbers of experts, the article."""
-    tables = {key: value for key, value in found.items()
-              if key not in ("shares", "word_counts", "gradient")}  # fmt: skip
-    tables["tokens"] = discoveries(found["tokens"])
-    tables["counts"] = _counts(tables["tokens"], found["load"])
-    tables["feeling_words"] = with_q(found["feeling_words"])
-    tables["agreement"] = across_models.agreement(found["shares"], seed=seed)
-    labels = across_models.common_labels(found["word_counts"], tables["agreement"])
-    applies = found["applies"][found["applies"]["applies"]]
-    models = [
-        {"checkpoint": row.checkpoint, "stage": row.stage,
-         "train_seed": None if pd.isna(row.train_seed) else int(row.train_seed)}
-        for row in applies.itertuples()
-    ]  # fmt: skip
-    for name in NUMBERED:
-        tables[name] = with_common_experts(tables[name], labels)
-    tables["nulls"] = with_null_q(tables["nulls"])
-    tables["article_words"] = across_models.article_words(models, found["word_counts"], labels)
-    tables["article_agreement"] = across_models.article_agreement(found["word_counts"], labels)
-    return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
-
-
-def _shortened(table: pd.DataFrame) -> pd.DataFrame:
-    """Fractions to six figures."""
-    fractions = table.select_dtypes("float64")
-    return table.assign(
-        **{name: fractions[name].map(lambda x: float(f"{x:.6g}")) for name in fractions}
-    )
-
-
-def _counts(tokens: pd.DataFrame, loads: pd.DataFrame) -> pd.DataFrame:
-    """How many tokens each rule names."""
-    rows = []
-    keys = [*MODEL_COLUMNS, "layer"]
-    for key, some in tokens.groupby(keys, sort=False, dropna=False):
-        about = dict(zip(keys, key))
-        about["train_seed"] = None if pd.isna(about["train_seed"]) else int(about["train_seed"])
-        same = (loads["checkpoint"] == about["checkpoint"]) & (loads["layer"] == about["layer"])
-        n, over = int(loads.loc[same, "n_decisions"].iloc[0]), some[some["over_80"]]
-        rows.append({
-            **about, "n_tokens_tested": len(some), "n_over_80": len(over),
-            "n_discoveries": int(some["discovery"].sum()),
-            "n_over_80_not_discovered": int((~over["discovery"]).sum()),
-            "share_of_decisions_over_80": float(over["n_decisions"].sum() / n),
-            "share_of_decisions_tested": float(some["n_decisions"].sum() / n), "n_decisions": n,
-        })  # fmt: skip
-    return make_table(COUNTS, rows)
-
-
-def _origin(checkpoints: list[Any], gradient: pd.DataFrame) -> pd.DataFrame:
-    """Every router beside the one its run began with."""
-    rows = []
-    for checkpoint in checkpoints:
-        mine = gradient[gradient["checkpoint"] == checkpoint.name]
-        if mine.empty:
-            continue
-        trained = checkpoint.load()
-        for row in mine.itertuples():
-            about = {"layer": row.layer, "gradient_norm": row.gradient_norm,
-                     "gradient_reaches": bool(row.gradient_reaches)}  # fmt: skip
-            model = {"checkpoint": checkpoint.name, "stage": checkpoint.stage,
-                     "train_seed": checkpoint.seed}  # fmt: skip
-            rows.append({**model, **origin.origin_row(checkpoint, trained, about)})
-    return make_table(origin.ORIGIN, rows)
 
 
 def _notes(tokens: int, draws: int) -> dict[str, Any]:

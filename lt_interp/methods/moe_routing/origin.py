@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from lt_interp.methods.checkpoints import Checkpoint
+from lt_interp.methods.result import make_table
 from lt_interp.methods.study import MODEL_COLUMNS
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.stage_model import StageModel
@@ -75,3 +78,25 @@ def origin_row(
         "largest_change": float((now - stored).abs().max()),
         "cosine": float(torch.nn.functional.cosine_similarity(plane, first, dim=0)),
     }
+
+
+def origin_table(checkpoints: Sequence[Checkpoint], gradient: pd.DataFrame) -> pd.DataFrame:
+    """Every router beside the one its run began with.
+
+    Args:
+        checkpoints: All models.
+        gradient: The rows of `gradient_rows`, of those with experts.
+    """
+    rows = []
+    for checkpoint in checkpoints:
+        mine = gradient[gradient["checkpoint"] == checkpoint.name]
+        if mine.empty:
+            continue
+        trained = checkpoint.load()
+        for row in mine.itertuples():
+            about = {"layer": row.layer, "gradient_norm": row.gradient_norm,
+                     "gradient_reaches": bool(row.gradient_reaches)}  # fmt: skip
+            model = {"checkpoint": checkpoint.name, "stage": checkpoint.stage,
+                     "train_seed": checkpoint.seed}  # fmt: skip
+            rows.append({**model, **origin_row(checkpoint, trained, about)})
+    return make_table(ORIGIN, rows)
