@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
+# Test files that run at a time; each takes one core.
+JOBS ?= 2
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ report: $(INSTALLED)  ## write the pages under reports/ (CORPUS=path for other s
 # with that reason, where the package index cannot be reached.
 test: $(INSTALLED)  ## run the tests
 	@$(BIN)/python -m tests.compat.sdist || true
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
 	@$(BIN)/ruff check .
