@@ -16,6 +16,7 @@ from lt_interp.methods.activation_patching import activation_patching
 from lt_interp.methods.activation_patching.donors import allowed_donors, donor_rows
 from lt_interp.methods.activation_patching.experts import CHOICE, OTHER, OUTPUT, expert_sweep
 from lt_interp.methods.activation_patching.metrics import last_logits, logit_difference
+from lt_interp.methods.activation_patching.patching import needed_hooks
 from lt_interp.methods.activation_patching.prompt_pairs import PromptPair, group_pairs
 from lt_interp.methods.activation_patching.summary import p_values
 from lt_interp.methods.activation_patching.sweep import (
@@ -203,7 +204,7 @@ def test_false_positives_stay_at_their_nominal_rate() -> None:
         model = model_of("09_multi_head", seed=trial)
         (group,), _ = group_pairs(pairs_for(model), ByteTokenizer(), n_ctx=16)
         cell = role_cells(model.config, group)["z", 0, 0, "all"]
-        base = run_baselines(model, group, [cell.hook])
+        base = run_baselines(model, group, needed_hooks(model, [cell]))
         first, second = (
             donor_recoveries(model, group, base, [cell], seed=2 * trial + k)[cell] for k in range(2)
         )
