@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from lt_interp.methods.checkpoints import untrained
 from lt_interp.methods.logit_lens.points import lens_points, read_points
 from lt_interp.methods.logit_lens.readout import read
 from lt_interp.methods.significance import sign_flip_p
-from lt_interp.methods.statistics import Interval, story_bootstrap, story_means, story_totals
+from lt_interp.methods.statistics import Interval, story_means, story_totals
 from lt_interp.model.stage_model import StageModel
 
 BATCH_ROWS = 8
+CHANGE = "change_from_previous_nats"
 UNTRAINED_SHARE = 5  # the untrained stage reads one row in so many: its loss varies little
 
 CORPUS = {
@@ -47,24 +48,23 @@ CORPUS = {
     "untrained_low": float,
     "untrained_high": float,
     "untrained_n_tokens": int,
-    "change_from_previous_nats": float,
+    CHANGE: float,
     "change_low": float,
     "change_high": float,
     "p": float,
     "n_tokens": int,
     "n_stories": int,
 }
-# The columns of what is resampled: an estimate, its lower and its upper end.
-ESTIMATES = (
-    ("loss_nats", "low", "high"),
-    ("top1_accuracy", "top1_low", "top1_high"),
-    ("probability", "probability_low", "probability_high"),
-    ("geometric_mean_rank", "rank_low", "rank_high"),
-    ("kl_to_final_nats", "kl_low", "kl_high"),
-    ("change_from_previous_nats", "change_low", "change_high"),
-)
-GEOMETRIC = 3  # which of them is measured as a logarithm
-UNTRAINED = ("untrained_loss_nats", "untrained_low", "untrained_high")
+# The columns of what is resampled, each with those of its lower and its upper end.
+ENDS = {
+    "loss_nats": ("low", "high"),
+    "top1_accuracy": ("top1_low", "top1_high"),
+    "probability": ("probability_low", "probability_high"),
+    "geometric_mean_rank": ("rank_low", "rank_high"),
+    "kl_to_final_nats": ("kl_low", "kl_high"),
+    "untrained_loss_nats": ("untrained_low", "untrained_high"),
+    CHANGE: ("change_low", "change_high"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,35 +136,40 @@ def corpus_rows(
     part = sample.first(len(sample.tokens) // UNTRAINED_SHARE)
     baseline, _, _ = _measure(untrained(model, seed=seed), part, report)
     change = np.diff(loss, axis=0, prepend=loss[:1])
-    counts = np.bincount(sample.story.ravel())
-    intervals = [
-        story_bootstrap(sample.by_story(values), counts, seed=seed)
-        for values in (loss, (rank == 1).astype(float), np.exp(-loss), np.log(rank), kl, change)
-    ]
-    intervals[GEOMETRIC] = _exp(intervals[GEOMETRIC])
-    fresh = story_means(baseline.T, part.story.ravel(), seed=seed)
+
+    def means(values: Float[np.ndarray, "point n"], of: Sample = sample) -> Interval:
+        return story_means(values.T, of.story.ravel(), seed=seed)
+
+    found = {
+        "loss_nats": means(loss),
+        "top1_accuracy": means((rank == 1).astype(float)),
+        "probability": means(np.exp(-loss)),
+        "geometric_mean_rank": _exp(means(np.log(rank))),
+        "kl_to_final_nats": means(kl),
+        "untrained_loss_nats": means(baseline, part),
+        CHANGE: means(change),
+    }
     p = sign_flip_p(sample.by_story(change), seed=seed)
     table = []
     for order, point in enumerate(lens_points(model.config)):
-        row = _estimates(intervals, order) | {
+        row = _estimates(found, order) | {
             "point": point.name, "layer": point.layer, "order": order,
-            "descriptive": point.descriptive,
-            **dict(zip(UNTRAINED, fresh.at(order), strict=True)),
-            "untrained_n_tokens": part.n_tokens, "p": float(p[order]),
-            "n_tokens": sample.n_tokens, "n_stories": len(counts),
+            "descriptive": point.descriptive, "untrained_n_tokens": part.n_tokens,
+            "p": float(p[order]), "n_tokens": sample.n_tokens,
+            "n_stories": found["loss_nats"].n_stories,
         }  # fmt: skip
         if order == 0:  # nothing comes before the first point
-            row |= dict.fromkeys((*ESTIMATES[-1], "p"))
+            row |= dict.fromkeys((CHANGE, *ENDS[CHANGE], "p"))
         table.append(row)
     return table
 
 
-def _estimates(intervals: list[Interval], order: int) -> dict[str, Any]:
+def _estimates(found: Mapping[str, Interval], order: int) -> dict[str, Any]:
     """The estimates of one point with their ends, by the names of their columns."""
     return {
-        name: value
-        for names, found in zip(ESTIMATES, intervals, strict=True)
-        for name, value in zip(names, found.at(order), strict=True)
+        column: value
+        for name, interval in found.items()
+        for column, value in zip((name, *ENDS[name]), interval.at(order), strict=True)
     }
 
 
