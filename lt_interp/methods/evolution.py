@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 
 from lt_interp.article import article, article_stage
 from lt_interp.corpus.windows import Rows
-from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints, one_a_stage
 from lt_interp.methods.curves import article_curves, curves
 from lt_interp.methods.evaluation import Evaluation, evaluate
@@ -23,6 +22,7 @@ from lt_interp.methods.parameters import (
     count_by_component,
     weight_shapes,
 )
+from lt_interp.methods.prompts import readable_prompts
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.samples import NEW_TOKENS, TEMPERATURE, samples
 from lt_interp.methods.statistics import story_difference
@@ -196,16 +196,11 @@ def _sample_rows(model: StageModel, prompts: Sequence[str], seed: int) -> list[d
     """
     stage = str(model.cfg.model_name)
     published = {article()["prompts"][0]: article()["evolution_samples"].get(stage)}
-    rows = []
-    for prompt in prompts:
-        try:
-            (text,) = samples(model, [prompt], seed=seed)
-        except InputError as error:
-            if prompt in article()["prompts"]:
-                continue
-            raise InputError(f"prompt {prompt!r}: {error}") from None
-        rows.append({"prompt": prompt, "sample": text, "article_sample": published.get(prompt)})
-    return rows
+    readable, _ = readable_prompts(model, prompts, spared=article()["prompts"])
+    return [
+        {"prompt": prompt, "sample": text, "article_sample": published.get(prompt)}
+        for prompt, text in zip(readable, samples(model, list(readable), seed=seed), strict=True)
+    ]
 
 
 def _ladder_rows(

@@ -30,8 +30,8 @@ from lt_interp.methods.logit_lens.prompts import (
     PROMPTS,
     default_prompts,
     prompt_rows,
-    readable_prompts,
 )
+from lt_interp.methods.prompts import readable_prompts
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.significance import with_q
 from lt_interp.methods.study import MODEL_COLUMNS, Columns, Share, Study
@@ -101,7 +101,11 @@ def logit_lens(
             done += n
             share(min(done, total), total)
 
-        readable, left_out = readable_prompts(model, prompts)
+        readable, left_out = readable_prompts(
+            model,
+            default_prompts() if prompts is None else prompts,
+            spared=default_prompts() if prompts is None else (),
+        )
         return {
             "lens_prompts": [
                 row for name, ids in readable.items() for row in prompt_rows(model, name, ids)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 
 from lt_interp.article import article
-from lt_interp.errors import InputError
 from lt_interp.methods.logit_lens.points import lens_points, read_points
 from lt_interp.methods.logit_lens.readout import likeliest, read
 from lt_interp.model.stage_model import StageModel
@@ -38,33 +36,6 @@ def default_prompts() -> list[str]:
     """The article's longer prompts: the more words, the more to see at each layer."""
     told = article()
     return [told["prompts"][6], told["prompts"][7], told["heatmap_prompts"][1]]
-
-
-def readable_prompts(
-    model: StageModel, prompts: Sequence[str] | None
-) -> tuple[dict[str, Int[Tensor, "1 pos"]], list[dict[str, Any]]]:
-    """The ids of the prompts that a model can read, and why it cannot read the others.
-
-    Args:
-        model: A stage.
-        prompts: What a user asks for, or `None` for the article's.
-
-    Returns:
-        Ids by prompt, and rows of the table `prompts_left_out`; only the article's prompts are
-        left out, since a user's must not be passed over in silence.
-
-    Raises:
-        InputError: A prompt of the user's has no tokens or too many, or the model no tokenizer.
-    """
-    readable, left_out = {}, []
-    for prompt in default_prompts() if prompts is None else prompts:
-        try:
-            readable[prompt] = model.input_to_tokens(prompt)
-        except InputError as error:
-            if prompts is not None:
-                raise InputError(f"prompt {prompt!r}: {error}") from None
-            left_out.append({"prompt": prompt, "reason": str(error)})
-    return readable, left_out
 
 
 def prompt_rows(
