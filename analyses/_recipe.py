@@ -12,7 +12,7 @@ from typing import Any
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
 from lt_interp.errors import InputError
-from lt_interp.methods.analyze import analyze_into, forget_parts, tokenizer_of
+from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import shipped_checkpoints
@@ -55,8 +55,8 @@ def _run(
 ) -> None:
     if not checkpoints:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
-    first = find_checkpoints(checkpoints)[0]
-    rows = encode(open_stories(corpus), tokenizer_of(first), width=first.config.n_ctx)
+    found = find_checkpoints(checkpoints)
+    rows = encode(open_stories(corpus), tokenizer_of(found[0]), width=row_width(found))
     with bar(analysis) as advance:
         analyze_into(
             out, analysis, checkpoints, rows, seed=seed, progress=advance,

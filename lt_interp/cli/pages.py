@@ -10,7 +10,7 @@ from typing import Any
 
 from lt_interp.cli.choices import chosen_checkpoints
 from lt_interp.cli.console import note
-from lt_interp.cli.corpora import ROW_WIDTH, encode, open_stories
+from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
 
@@ -40,15 +40,14 @@ def write_pages(
         The front page.
     """
     with bar("getting ready"):
-        from lt_interp.methods.analyze import analyze_into, forget_parts, tokenizer_of
+        from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
         from lt_interp.methods.registry import ANALYSES
         from lt_interp.report.build import build_pages
 
         checkpoints = chosen_checkpoints(stages, all_=not stages)
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
-    width = min([ROW_WIDTH, *(checkpoint.config.n_ctx for checkpoint in checkpoints)])
-    rows = encode(open_stories(corpus), tokenizer, width=width)
+    rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
     with _overall(len(analyses)) as begin:
         for name, options in analyses.items():

@@ -18,6 +18,9 @@ from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
 
+# The article's: the context of 256, so 255 predictions a row.
+ROW_WIDTH = 256
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
@@ -87,7 +90,7 @@ def open_rows(
     corpus: Corpus,
     tokenizer: Tokenizer,
     *,
-    width: int = 256,
+    width: int = ROW_WIDTH,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rows:
     """Open the token rows of a corpus, encoding it unless the cache folder has them.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from lt_interp.corpus.sources import Corpus, open_corpus
 from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.corpus.windows import Rows, open_rows
+from lt_interp.corpus.windows import ROW_WIDTH, Rows, open_rows
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
 from lt_interp.methods.progress_bar import progress_bar
@@ -52,7 +52,7 @@ def analyze(
     function = _function(written, analysis, options)
     checkpoints = find_checkpoints(models)
     with _shown(progress, written.replace("_", " ")) as advance:
-        rows = corpus if isinstance(corpus, Rows) else _rows(corpus, checkpoints[0])
+        rows = corpus if isinstance(corpus, Rows) else _rows(corpus, checkpoints)
         return function(models, rows, seed=seed, progress=advance, **options)
 
 
@@ -113,9 +113,14 @@ def _shown(progress: Progress | bool | None, what: str) -> AbstractContextManage
     return nullcontext(progress or None)
 
 
-def _rows(corpus: str | Path | Corpus, checkpoint: Checkpoint) -> Rows:
+def row_width(checkpoints: Iterable[Checkpoint]) -> int:
+    """The width of rows that every model can read: the article's, or that of a shorter context."""
+    return min([ROW_WIDTH, *(checkpoint.config.n_ctx for checkpoint in checkpoints)])
+
+
+def _rows(corpus: str | Path | Corpus, checkpoints: Sequence[Checkpoint]) -> Rows:
     opened = corpus if isinstance(corpus, Corpus) else open_corpus(corpus)
-    return open_rows(opened, tokenizer_of(checkpoint), width=checkpoint.config.n_ctx)
+    return open_rows(opened, tokenizer_of(checkpoints[0]), width=row_width(checkpoints))
 
 
 def _function(name: str, analysis: Analysis, options: dict[str, Any]) -> Callable[..., Result]:
