@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lt_interp.model.config import ModelConfig
+from lt_interp.model.config import POSITION_NAMES, ModelConfig
 
 
 def why_not_written(config: ModelConfig) -> str | None:
@@ -10,7 +10,7 @@ def why_not_written(config: ModelConfig) -> str | None:
     if config.wiring.norm == "RMS" or config.wiring.norm_after:
         return "exports are written for LayerNorm before each part, and its norms are others"
     if config.positions not in (None, "learned"):
-        own = {"alibi": "ALiBi", "rotary": "RoPE"}[config.positions]
+        own = POSITION_NAMES[config.positions]
         return f"exports are written for learned positions or none, and its own are {own}"
     if config.activation == "swiglu":
         return "exports are written for ReLU and GELU layers, and its own are SwiGLU"

@@ -8,6 +8,11 @@ from typing import Any
 
 from lt_interp.errors import InputError
 
+# The kinds of parts, by the words of a description, each with its usual name.
+NORM_NAMES = {"LN": "LayerNorm", "RMS": "RMSNorm"}
+POSITION_NAMES = {"learned": "learned", "alibi": "ALiBi", "rotary": "RoPE"}
+ACTIVATION_NAMES = {"relu": "ReLU", "gelu": "GELU", "swiglu": "SwiGLU"}
+
 
 def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
@@ -32,7 +37,7 @@ class Wiring:
 
     def __post_init__(self) -> None:
         """Refuse an unknown norm, and a place for one that is not there."""
-        _check_choice("norm", self.norm, (None, "LN", "RMS"))
+        _check_choice("norm", self.norm, (None, *NORM_NAMES))
         if self.norm_after and not (self.norm and self.residual):
             raise InputError("norm_after normalises a sum: give wiring a norm and residual=True")
 
@@ -107,8 +112,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        _check_choice("positions", self.positions, (None, "learned", "alibi", "rotary"))
-        _check_choice("activation", self.activation, ("relu", "gelu", "swiglu"))
+        _check_choice("positions", self.positions, (None, *POSITION_NAMES))
+        _check_choice("activation", self.activation, tuple(ACTIVATION_NAMES))
         object.__setattr__(self, "dropout", float(self.dropout))
         for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
             if getattr(self, name) < 1:

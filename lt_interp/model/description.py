@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.model.config import ModelConfig
+from lt_interp.model.config import ACTIVATION_NAMES, NORM_NAMES, POSITION_NAMES, ModelConfig
 
 
 def describe(
@@ -49,7 +49,8 @@ def _parts(config: ModelConfig) -> str:
     parts = []
     if config.n_heads:
         heads = "1 head" if config.n_heads == 1 else f"{config.n_heads} heads"
-        distance = {"alibi": ", ALiBi", "rotary": ", RoPE"}.get(config.positions or "", "")
+        inside = config.positions if not config.embeds_positions else None
+        distance = f", {POSITION_NAMES[inside]}" if inside else ""
         parts.append(f"attention ({heads}, {config.d_head} wide{distance})")
     if config.experts:
         kind = "gated" if config.experts.gated else "not gated"
@@ -61,17 +62,13 @@ def _parts(config: ModelConfig) -> str:
 
 def _neurons(config: ModelConfig) -> str:
     """How many there are, and their kind unless it is the common one."""
-    kind = {"relu": "", "gelu": "GELU ", "swiglu": "SwiGLU "}[config.activation]
+    kind = "" if config.activation == "relu" else f"{ACTIVATION_NAMES[config.activation]} "
     return f"{config.d_mlp} {kind}neurons"
-
-
-def _norm(config: ModelConfig) -> str:
-    return {"LN": "LayerNorm", "RMS": "RMSNorm"}[config.wiring.norm or "LN"]
 
 
 def _wiring(config: ModelConfig) -> str:
     place = "after each sum" if config.wiring.norm_after else "before each part"
-    norm = f"{_norm(config)} {place}; " if config.wiring.norm else ""
+    norm = f"{NORM_NAMES[config.wiring.norm]} {place}; " if config.wiring.norm else ""
     joined = "a part adds to the residual stream" if config.wiring.residual else "a chain of parts"
     return f"{norm}{joined}"
 
@@ -85,5 +82,5 @@ def _source(config: ModelConfig) -> str:
     if not config.has_blocks:
         return "the token and its position" if config.embeds_positions else "the token alone"
     if config.final_norm:
-        return f"the stream after a last {_norm(config)}"
+        return f"the stream after a last {NORM_NAMES[config.final_norm]}"
     return "the end of the blocks"

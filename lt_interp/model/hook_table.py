@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt_interp.model.config import ModelConfig
+from lt_interp.model.config import ACTIVATION_NAMES, NORM_NAMES, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _neurons(layer: str, whose: str, config: ModelConfig) -> list[Hook]:
             Hook(f"{layer}hook_pre_linear", neurons, f"neurons beside the gate{whose}"),
             Hook(f"{layer}hook_post", neurons, f"gate times neurons{whose}"),
         ]
-    bend = {"relu": "ReLU", "gelu": "GELU"}[config.activation]
+    bend = ACTIVATION_NAMES[config.activation]
     return [
         Hook(f"{layer}hook_pre", neurons, f"neurons before the {bend}{whose}"),
         Hook(f"{layer}hook_post", neurons, f"neurons after the {bend}{whose}"),
@@ -159,8 +159,9 @@ def _neurons(layer: str, whose: str, config: ModelConfig) -> list[Hook]:
 
 
 def _norm(norm: str, where: str, config: ModelConfig) -> list[Hook]:
-    kind, shift = ("LayerNorm", "centred and ") if config.wiring.norm == "LN" else ("RMSNorm", "")
-    factors = "w and b" if config.wiring.norm == "LN" else "w"
+    assert config.wiring.norm is not None
+    kind = NORM_NAMES[config.wiring.norm]
+    shift, factors = ("centred and ", "w and b") if kind == "LayerNorm" else ("", "w")
     quotient = f"{kind}'s input, {shift}divided by it, before {factors}, {where}"
     return [
         Hook(f"{norm}hook_scale", "batch pos 1", f"{kind}'s divisor {where}"),
