@@ -84,6 +84,19 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def require_empty(path: str | Path) -> None:
+    """Refuse a place for a new folder where something is already.
+
+    Raises:
+        InputError: A file is there, or a folder that is not empty.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(
+            f"{path} is there already and not empty; delete it or choose another place"
+        )
+
+
 def sha256_bytes(data: bytes) -> str:
     """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

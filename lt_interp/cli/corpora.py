@@ -7,10 +7,7 @@ from pathlib import Path
 from lt_interp.cli.progress import bar
 from lt_interp.corpus.sources import EMBEDDED, VALIDATION_ONE_IN, Corpus, open_corpus
 from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.corpus.windows import Rows, open_rows
-
-# The article's: the context of 256, so 255 predictions a row.
-ROW_WIDTH = 256
+from lt_interp.corpus.windows import ROW_WIDTH, Rows, open_rows
 
 
 def open_stories(spec: str, *, split: str | None = None) -> Corpus:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from lt_interp.errors import InputError
+from lt_interp.files import require_empty
 
 
 def require_writable(path: Path) -> None:
@@ -33,10 +34,7 @@ def require_new_folder(path: Path) -> None:
         InputError: It exists and is not empty, or see `require_writable`.
     """
     require_writable(path)
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError(
-            f"{path} is there already and not empty; delete it or choose another --out"
-        )
+    require_empty(path)
 
 
 def require_file_place(path: Path, *, suffix: str) -> None:

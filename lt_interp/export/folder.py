@@ -21,7 +21,7 @@ from lt_interp.export.hooked_transformer import (
     why_not_hooked_transformer,
 )
 from lt_interp.export.opt import to_opt, why_not_opt
-from lt_interp.files import new_folder, read_json, write_bytes, write_json
+from lt_interp.files import new_folder, read_json, require_empty, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
@@ -71,13 +71,11 @@ def export(
         )
     if model.tokenizer is None:
         raise InputError(f"{model.cfg.model_name} has no tokenizer; load it with one to export it")
-    out = Path(out)
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out} is there already and not empty; delete it or choose another place")
+    require_empty(out)
     with new_folder(out) as temporary:
         FORMATS[format].write(model, model.tokenizer, temporary)
         write_json(temporary / CARD, _card(model, format, source))
-    return out
+    return Path(out)
 
 
 def _write_hooked_transformer(model: StageModel, tokenizer: Tokenizer, folder: Path) -> None:

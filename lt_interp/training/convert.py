@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from lt_interp.corpus.tokenizer import Tokenizer, default_tokenizer
-from lt_interp.errors import InputError
-from lt_interp.files import new_folder
+from lt_interp.files import new_folder, require_empty
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage
 from lt_interp.training.article_weights import (
@@ -67,9 +66,7 @@ def convert(
     Example:
         >>> convert("09_multihead.pt", "09_multi_head", out="runs/09")  # doctest: +SKIP
     """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is there already; delete it or choose another folder")
+    require_empty(out)
     chosen, file = get_stage(stage), read_pt(path)
     text = tokenizer or default_tokenizer()
     config = fitted_config(chosen, file, d_vocab=text.d_vocab, eos_id=text.eos_id)
@@ -83,7 +80,7 @@ def convert(
         also_fits=also_fits(chosen, file),
         rounded=any(t.dtype == torch.float64 for t in file.tensors.values()),
     )
-    _write(out, done, tokenizer_was_named=tokenizer is not None)
+    _write(Path(out), done, tokenizer_was_named=tokenizer is not None)
     return done
 
 
