@@ -101,3 +101,12 @@ def runs(
         )  # fmt: skip
     assert result.exit_code == 0, result.output
     return out
+
+
+def check_line(result: Any, *parts: str) -> None:
+    """One line that begins with `error:` and holds the parts; nothing else anywhere."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert [part for part in parts if part not in result.stderr] == []

@@ -13,6 +13,8 @@ from pyarrow import parquet
 
 from lt_interp.cli import outputs
 
+from .conftest import check_line
+
 
 def folder(path: Path, **files: str) -> Path:
     """A folder with `train.txt` and the like."""
@@ -52,15 +54,6 @@ CORPORA: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "unknown suffix": (lambda p: bytes_file(p / "a.csv", b"x"), ["'.csv'", ".parquet"]),
     "no split": (lambda p: folder(p / "f", test="Once."), ["holds no", "name a single file"]),
 }  # fmt: skip
-
-
-def check_line(result: Any, *parts: str) -> None:
-    """One line that begins with `error:` and holds the parts; nothing else anywhere."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert [part for part in parts if part not in result.stderr] == []
 
 
 @pytest.mark.parametrize("what", CORPORA)

@@ -15,6 +15,8 @@ import lt_interp as lt
 from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.files import sha256_file
 
+from .conftest import check_line
+
 
 @pytest.fixture(scope="session")
 def d_vocab(characters: Path) -> int:
@@ -34,15 +36,6 @@ def bigram(d_vocab: int) -> dict[str, torch.Tensor]:
 def theirs(tmp_path: Path, d_vocab: int) -> Path:
     torch.save({"model_state_dict": bigram(d_vocab), "d_model": 128}, tmp_path / "theirs.pt")
     return tmp_path / "theirs.pt"
-
-
-def refused(result: Any, *parts: str) -> None:
-    """One line that begins with `error:` and holds the parts; nothing else anywhere."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert [part for part in parts if part not in result.stderr] == []
 
 
 def test_a_converted_checkpoint_is_taken_by_every_command(
@@ -163,7 +156,7 @@ def test_what_is_refused_leaves_nothing(
     path = make(tmp_path, d_vocab)
     before = sorted(tmp_path.rglob("*"))
     given = ["--stage", "03_bigram", "--tokenizer", characters, "--out", "out"]
-    refused(run("convert", path, *given, *words), *parts)
+    check_line(run("convert", path, *given, *words), *parts)
     assert sorted(tmp_path.rglob("*")) == before
 
 

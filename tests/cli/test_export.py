@@ -13,14 +13,7 @@ from lt_interp.cli.export import FORMATS
 from lt_interp.export.folder import FORMATS as WRITTEN
 from lt_interp.training.checkpoint import load
 
-
-def refused(result: Any, *parts: str) -> None:
-    """One line that holds the parts, status 2."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert [part for part in parts if part not in result.stderr] == []
+from .conftest import check_line
 
 
 def test_the_command_knows_every_format() -> None:
@@ -47,10 +40,10 @@ def test_a_shipped_stage_is_exported_for_transformers(run: Any, tmp_path: Path) 
 def test_what_cannot_be_exported(run: Any, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "x"
     able = "stages that can: 03_bigram, 07_block"
-    refused(run("export", runs / "04_attention", "--out", out), "04_attention", "chain", able)
-    refused(run("export", "10_moe", "--format", "hf", "--out", out), "experts", able)
-    refused(run("export", "07_block", "--format", "onnx", "--out", out), "'onnx'", *FORMATS)
-    refused(run("export", "07_blok", "--out", out), "no checkpoint '07_blok'", "07_block")
+    check_line(run("export", runs / "04_attention", "--out", out), "04_attention", "chain", able)
+    check_line(run("export", "10_moe", "--format", "hf", "--out", out), "experts", able)
+    check_line(run("export", "07_block", "--format", "onnx", "--out", out), "'onnx'", *FORMATS)
+    check_line(run("export", "07_blok", "--out", out), "no checkpoint '07_blok'", "07_block")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -59,5 +52,5 @@ def test_nothing_is_replaced(place: str, run: Any, runs: Path, tmp_path: Path) -
     (tmp_path / "full").mkdir()
     for path in (tmp_path / "full" / "mine", tmp_path / "file"):
         path.write_text("mine")
-    refused(run("export", runs / "03_bigram", "--out", tmp_path / place), str(tmp_path / place))
+    check_line(run("export", runs / "03_bigram", "--out", tmp_path / place), str(tmp_path / place))
     assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "mine"
