@@ -108,8 +108,6 @@ def example_rows(
         positions: Recoveries by direction and cell.
         seed: Of the resampling of pairs.
     """
-    if not positions:
-        return []
     found = means(list(positions.values()), seed=seed)
     role = {p: name for name, places in group.roles.items() for p in places}
     return [

@@ -56,8 +56,8 @@ def doubt(evidence: Evidence, stage: str, *, fitted: bool) -> str:
         return FITTED
     needed = ("checkpoint", "other_stage", "layer", "q")
     pairs = evidence.saved.table(ANALYSIS, "agreement", needed)
-    pairs = pairs[pairs["checkpoint"] == pairs["checkpoint"].iloc[:1].squeeze()]
-    pairs = pairs[pairs["other_stage"] == stage]
+    first = pairs["checkpoint"].unique()[:1]
+    pairs = pairs[pairs["checkpoint"].isin(first) & (pairs["other_stage"] == stage)]
     matched = int((pairs["q"] < LEVEL).sum())
     if matched == len(pairs):
         return ""

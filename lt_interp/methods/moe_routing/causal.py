@@ -14,11 +14,11 @@ from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.moe_routing.decisions import BATCH_ROWS, special_ids
+from lt_interp.methods.moe_routing.decisions import special_ids
 from lt_interp.methods.statistics import story_means
 from lt_interp.methods.token_classes import CLASSES
 from lt_interp.model.stage_model import StageModel
-from lt_interp.training.loss import token_losses
+from lt_interp.training.validation import BATCH_ROWS, row_losses
 
 CAUSAL_ROWS = 24
 CAUSAL = {
@@ -142,7 +142,6 @@ def _depends_on_others(one: Intervention, model: StageModel) -> bool:
     return one.expert is None and one.layers != (model.config.depth - 1,)
 
 
-@torch.no_grad()
 def _losses(
     model: StageModel,
     tokens: Int[np.ndarray, "row width"],
@@ -150,15 +149,11 @@ def _losses(
     where: Bool[np.ndarray, "row pos"],
 ) -> Float[np.ndarray, "row pos"]:
     """Loss in nats of the token after every position, in double precision for sums."""
-    losses = []
+    losses: list[np.ndarray] = []
     for start in range(0, len(tokens), BATCH_ROWS):
         part = slice(start, start + BATCH_ROWS)
-        batch = torch.from_numpy(tokens[part])
-        hooks = one.hooks(torch.from_numpy(where[part])) if one else []
-        with model.hooks(hooks):
-            hidden = model.hidden(batch[:, :-1])
-        found = token_losses(hidden.flatten(0, 1), model.W_U, model.b_U, batch[:, 1:].flatten())
-        losses.append(found.reshape(hidden.shape[:2]).numpy())
+        with model.hooks(one.hooks(torch.from_numpy(where[part])) if one else []):
+            losses += row_losses(model, tokens[part])
     return np.concatenate(losses).astype(np.float64)
 
 
