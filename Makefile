@@ -33,8 +33,8 @@ lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
 train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedded stories)
 	@$(BIN)/lt-interp train --all --corpus "$(or $(CORPUS),embedded)"
 
-bench: $(INSTALLED)  ## measure how fast the stages train
-	@$(BIN)/python benchmarks/train_speed.py
+bench: $(INSTALLED)  ## measure how fast everything is, each against what one would use instead
+	@$(BIN)/python -m benchmarks
 
 notebook: $(INSTALLED)  ## run notebooks/ again and save what they show
 	@$(BIN)/python notebooks/execute.py
