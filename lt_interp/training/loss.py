@@ -16,8 +16,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy of `hidden W_U + b_U`, its gradients computed along with it.
 
     The logits of one chunk are made, turned into probabilities and then into their own gradient
-    (softmax minus one-hot) in place, multiplied into the gradients of hidden, W_U and b_U, and
-    forgotten. Backward then only scales what is there.
+    (softmax minus one-hot) in the same place, multiplied into the gradients of hidden, W_U and
+    b_U, and forgotten. Backward then only scales what is there.
+
+    The products and the softmax are of `dtype`, which sums in float32 inside; the largest
+    probability is `exp(largest logit - logsumexp)`, so the normaliser needs no second exponential.
     """
 
     @staticmethod
@@ -29,17 +32,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         d_weight = torch.zeros_like(W_U)
         d_bias = torch.zeros_like(b_U)
         total = hidden.new_zeros(())
+        held = weight.new_empty(min(CHUNK, len(targets)), len(b_U))
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
             x, target = hidden[part].to(dtype), targets[part, None]
-            log_probs = torch.addmm(bias, x, weight).float().log_softmax(dim=-1)
-            total -= log_probs.gather(1, target).sum()
-            gradient = log_probs.exp_()
-            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
-            d_bias += gradient.sum(dim=0)
-            gradient = gradient.to(dtype)
-            d_hidden[part] = (gradient @ weight.T).to(d_hidden.dtype)
-            d_weight += (x.T @ gradient).float()
+            logits = torch.addmm(bias, x, weight, out=held[: len(x)])
+            peak, true = logits.amax(dim=-1).float(), logits.gather(1, target)[:, 0].float()
+            probs = torch.softmax(logits, dim=-1, out=logits)
+            total += (peak - probs.amax(dim=-1).float().log() - true).sum()
+            gradient = probs.scatter_add_(1, target, probs.new_full(target.shape, -1.0))
+            d_hidden[part] = gradient @ weight.T
+            d_weight += x.T @ gradient
+            d_bias += gradient.sum(dim=0, dtype=d_bias.dtype)
         scale = 1 / len(targets)
         ctx.save_for_backward(d_hidden.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale))
         return total * scale
