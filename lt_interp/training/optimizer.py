@@ -42,7 +42,7 @@ def build_optimizers(model: StageModel, recipe: Recipe) -> list[torch.optim.Opti
         groups.setdefault((lr, decay), []).append(param)
     adamw = [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(adamw, betas=recipe.betas, foreach=True)
+        torch.optim.AdamW(adamw, betas=recipe.betas, fused=True)
     ]
     if muon:
         optimizers.append(Muon(muon, lr=recipe.lr, weight_decay=recipe.weight_decay))
