@@ -180,7 +180,7 @@ class _Run:
         router: dict[str, Tensor] = {}
         hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
-            self._dropping_out(step),
+            self._training_mode(step),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
             torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
         ):
@@ -200,13 +200,12 @@ class _Run:
         return loss.item()
 
     @contextmanager
-    def _dropping_out(self, step: int) -> Iterator[None]:
-        """The model in training mode, with draws that depend on seed and step alone."""
-        if not self.model.config.dropout:
-            yield
-            return
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0]))
+    def _training_mode(self, step: int) -> Iterator[None]:
+        """The model in training mode; its dropout draws from seed and step alone."""
+        with torch.random.fork_rng(devices=[], enabled=self.model.config.dropout > 0):
+            if self.model.config.dropout:
+                draw = np.random.SeedSequence([self.seed, step]).generate_state(1)[0]
+                torch.manual_seed(int(draw))
             self.model.train()
             try:
                 yield

@@ -6,12 +6,14 @@ import torch
 from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 from transformer_lens.config import TransformerLensConfig
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
 from lt_interp.model.parts.past import Past
+from lt_interp.model.parts.unseen import unseen
 
 
 class Attention(nn.Module):
@@ -81,17 +83,34 @@ class Attention(nn.Module):
             k = self.hook_rot_k(rotate(k, first=first))
         if past:
             k, v = past.extend(self.layer, k, v)
+        z = self.hook_z(self.read(q, k, v))
+        if self.cfg.use_attn_result:
+            result = self.hook_result(einsum(z, self.W_O, "b p h d, h d m -> b p h m"))
+            return result.sum(dim=2)
+        return einsum(z, self.W_O, "b p h d, h d m -> b p m")
+
+    def read(
+        self,
+        q: Float[Tensor, "batch query head d_head"],
+        k: Float[Tensor, "batch key head d_head"],
+        v: Float[Tensor, "batch key head d_head"],
+    ) -> Float[Tensor, "batch query head d_head"]:
+        """The mean of the values, weighted by the softmax of the scores."""
+        if (
+            unseen(self, self.hook_attn_scores, self.hook_pattern)
+            and self.positions != "alibi"
+            and q.shape == k.shape
+        ):
+            q, k, v = (rearrange(x, "b pos h d -> b h pos d") for x in (q, k, v))
+            z = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.dropout.p)
+            return rearrange(z, "b h pos d -> b pos h d")
         scores = _causal_scores(q, k)
         if self.positions == "alibi":
             slopes = alibi_slopes(self.cfg.n_heads).to(scores)
             scores = scores + alibi_bias(slopes, n_queries=q.shape[1], n_keys=k.shape[1])
         scores = self.hook_attn_scores(scores)
         pattern = self.dropout(self.hook_pattern(scores.softmax(dim=-1)))
-        z = self.hook_z(einsum(pattern, v, "b h query key, b key h d -> b query h d"))
-        if self.cfg.use_attn_result:
-            result = self.hook_result(einsum(z, self.W_O, "b p h d, h d m -> b p h m"))
-            return result.sum(dim=2)
-        return einsum(z, self.W_O, "b p h d, h d m -> b p m")
+        return einsum(pattern, v, "b h query key, b key h d -> b query h d")
 
 
 def _project(

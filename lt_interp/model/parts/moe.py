@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import Experts, ModelConfig
 from lt_interp.model.parts.feedforward import MLP
+from lt_interp.model.parts.unseen import unseen
 
 
 class MixtureOfExperts(nn.Module):
@@ -21,7 +22,7 @@ class MixtureOfExperts(nn.Module):
 
     Every expert computes every token and the router selects among the results, so that
     `experts.{e}.hook_pre` and `hook_post` [batch pos d_mlp] also show what an expert would have
-    made of the tokens it does not get.
+    made of the tokens it does not get. In training, unless those are hooked, it computes its own.
     """
 
     def __init__(self, config: ModelConfig, experts: Experts) -> None:
@@ -40,7 +41,24 @@ class MixtureOfExperts(nn.Module):
         """
         weights = self.hook_expert_weights(self.router(x).softmax(dim=-1))
         indices = self.hook_expert_indices(weights.argmax(dim=-1, keepdim=True))
+        inside = (module for module in self.experts.modules() if isinstance(module, HookPoint))
+        output = (self.dispatch if unseen(self, *inside) else self.select)(x, indices)
+        return output * weights.gather(2, indices) if self.gated else output
+
+    def select(
+        self, x: Float[Tensor, "batch pos d_model"], indices: Int[Tensor, "batch pos 1"]
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Every expert's output for every token, and of these the chosen."""
         outputs = torch.stack([expert(x) for expert in self.experts], dim=2)
         chosen = rearrange(indices, "batch pos k -> batch pos k 1")
-        output = outputs.gather(2, chosen.expand(-1, -1, -1, x.shape[-1])).squeeze(2)
-        return output * weights.gather(2, indices) if self.gated else output
+        return outputs.gather(2, chosen.expand(-1, -1, -1, x.shape[-1])).squeeze(2)
+
+    def dispatch(
+        self, x: Float[Tensor, "batch pos d_model"], indices: Int[Tensor, "batch pos 1"]
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """The same, each expert computing its own tokens alone."""
+        output = torch.empty_like(x)
+        for number, expert in enumerate(self.experts):
+            mine = (indices == number).squeeze(-1)
+            output[mine] = expert(x[mine][None])[0].to(output.dtype)
+        return output

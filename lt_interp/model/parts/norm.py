@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
+from lt_interp.model.parts.unseen import unseen
+
 
 class LayerNorm(nn.Module):
     """Centre, divide by the standard deviation, then scale and shift (arXiv 1607.06450).
@@ -27,6 +29,8 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
+        if unseen(self, self.hook_scale, self.hook_normalized):
+            return nn.functional.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
         dtype = x.dtype
         x = x.to(torch.promote_types(dtype, torch.float32))
         x = x - x.mean(dim=-1, keepdim=True)
