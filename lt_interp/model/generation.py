@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.model.parts.past import Past
+from lt_interp.model.parts.unseen import fused
 
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
@@ -21,6 +22,7 @@ class Generation:
     cfg: TransformerLensConfig
 
     @torch.no_grad()
+    @fused()
     def generate(
         self,
         input: str | Int[Tensor, "batch pos"],

@@ -19,6 +19,7 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.model.initialisation import INITIALISATIONS
+from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training.balance import balance_loss
@@ -180,7 +181,8 @@ class _Run:
         router: dict[str, Tensor] = {}
         hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
-            self._training_mode(step),
+            fused(),
+            self._dropping_out(step),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
             torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
         ):
@@ -200,12 +202,13 @@ class _Run:
         return loss.item()
 
     @contextmanager
-    def _training_mode(self, step: int) -> Iterator[None]:
-        """The model in training mode; its dropout draws from seed and step alone."""
-        with torch.random.fork_rng(devices=[], enabled=self.model.config.dropout > 0):
-            if self.model.config.dropout:
-                draw = np.random.SeedSequence([self.seed, step]).generate_state(1)[0]
-                torch.manual_seed(int(draw))
+    def _dropping_out(self, step: int) -> Iterator[None]:
+        """The model in training mode, with draws that depend on seed and step alone."""
+        if not self.model.config.dropout:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0]))
             self.model.train()
             try:
                 yield

@@ -97,12 +97,13 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch query head d_head"]:
         """The mean of the values, weighted by the softmax of the scores."""
         if (
-            unseen(self, self.hook_attn_scores, self.hook_pattern)
+            unseen(self.hook_attn_scores, self.hook_pattern)
             and self.positions != "alibi"
-            and q.shape == k.shape
+            and q.shape[1] in (1, k.shape[1])
         ):
+            is_causal, dropout = q.shape[1] > 1, self.dropout.p * self.training
             q, k, v = (rearrange(x, "b pos h d -> b h pos d") for x in (q, k, v))
-            z = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.dropout.p)
+            z = scaled_dot_product_attention(q, k, v, is_causal=is_causal, dropout_p=dropout)
             return rearrange(z, "b h pos d -> b pos h d")
         scores = _causal_scores(q, k)
         if self.positions == "alibi":

@@ -22,7 +22,7 @@ class MixtureOfExperts(nn.Module):
 
     Every expert computes every token and the router selects among the results, so that
     `experts.{e}.hook_pre` and `hook_post` [batch pos d_mlp] also show what an expert would have
-    made of the tokens it does not get. In training, unless those are hooked, it computes its own.
+    made of the tokens it does not get. Fused, it computes its own.
     """
 
     def __init__(self, config: ModelConfig, experts: Experts) -> None:
@@ -42,7 +42,7 @@ class MixtureOfExperts(nn.Module):
         weights = self.hook_expert_weights(self.router(x).softmax(dim=-1))
         indices = self.hook_expert_indices(weights.argmax(dim=-1, keepdim=True))
         inside = (module for module in self.experts.modules() if isinstance(module, HookPoint))
-        output = (self.dispatch if unseen(self, *inside) else self.select)(x, indices)
+        output = (self.dispatch if unseen(*inside) else self.select)(x, indices)
         return output * weights.gather(2, indices) if self.gated else output
 
     def select(

@@ -29,7 +29,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
-        if unseen(self, self.hook_scale, self.hook_normalized):
+        if unseen(self.hook_scale, self.hook_normalized):
             return nn.functional.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
         dtype = x.dtype
         x = x.to(torch.promote_types(dtype, torch.float32))
@@ -58,6 +58,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
+        if unseen(self.hook_scale, self.hook_normalized):
+            return nn.functional.rms_norm(x, self.w.shape, self.w, self.eps)
         dtype = x.dtype
         x = x.to(torch.promote_types(dtype, torch.float32))
         scale = self.hook_scale((x.square().mean(dim=-1, keepdim=True) + self.eps).sqrt())

@@ -1,19 +1,34 @@
-"""Where a fused kernel may stand in for steps in the open: in training, when nobody looks."""
+"""Where a fused kernel may stand in for steps in the open: on request, and where nobody looks."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from transformer_lens.hook_points import HookPoint
 
+_FUSING: ContextVar[bool] = ContextVar("fusing", default=False)
 
-def unseen(part: nn.Module, *points: HookPoint) -> bool:
-    """Whether a part is in training mode and none of its hook points has a hook.
+
+@contextmanager
+def fused() -> Iterator[None]:
+    """Let parts use fused kernels: training and generation ask for it, analyses never do.
 
     A fused kernel computes the same function, rounded differently, without the results in
-    between. A model that is looked into is in evaluation mode and takes every step in the open,
-    so a hook that changes nothing changes no bit.
+    between. Outside of this every step is taken in the open, hooked or not, so that a hook which
+    changes nothing changes no bit.
     """
-    return part.training and not any(
+    token = _FUSING.set(True)
+    try:
+        yield
+    finally:
+        _FUSING.reset(token)
+
+
+def unseen(*points: HookPoint) -> bool:
+    """Whether fused kernels are asked for and none of these hook points has a hook."""
+    return _FUSING.get() and not any(
         point._forward_hooks or point._forward_pre_hooks
         or point._backward_hooks or point._backward_pre_hooks
         for point in points
