@@ -7,9 +7,10 @@ and the last id is `<|endoftext|>`, which text never yields. Source: Radford et 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ LICENSE_FILE = "LICENSE"
 VERSION_LINE = "#version: 0.2"
 END_OF_TEXT = "<|endoftext|>"
 BATCH_TEXTS = 1_000
+REMEMBERED = 200_000  # words, after which the memory of their ids begins anew
+# No merge reaches across the place before a single space: GPT-2 splits text there first. Asked for
+# between ASCII alone, since what else counts as a space differs between libraries.
+WORD_START = re.compile(r"(?<=[!-~])(?= [!-~])")
 
 
 def byte_letters() -> list[str]:
@@ -72,6 +77,7 @@ class Gpt2Bpe:
         self.merges = _read_merges(folder / MERGES_FILE)
         licence = folder / LICENSE_FILE
         self._licence = licence.read_text(encoding="utf-8") if licence.is_file() else None
+        self._remembered: dict[str, list[int]] = {}
         letters = byte_letters()
         # GPT-2 numbers the bytes that print before the others
         first = sorted(letters)
@@ -83,7 +89,8 @@ class Gpt2Bpe:
         return {token: i for i, token in enumerate(self.tokens)}
 
     @cached_property
-    def _fast(self) -> FastTokenizer:
+    def fast(self) -> FastTokenizer:
+        """The same in the `tokenizers` library, which does the merging."""
         fast = FastTokenizer(models.BPE(vocab=self.id_of, merges=list(self.merges)))
         fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         return fast
@@ -101,8 +108,21 @@ class Gpt2Bpe:
             InputError: A text holds half of a surrogate pair, which is no character.
         """
         check_utf8(texts)
-        batch = self._fast.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in batch]
+        words = [WORD_START.split(text) for text in texts]
+        ids_of = self._ids_of({word for text in words for word in text})
+        return [
+            np.fromiter(chain.from_iterable(map(ids_of.__getitem__, text)), dtype=np.int32)
+            for text in words
+        ]
+
+    def _ids_of(self, words: set[str]) -> dict[str, list[int]]:
+        """The ids of words, remembered: stories are made of few."""
+        if len(self._remembered) > REMEMBERED:
+            self._remembered = {}
+        new = list(words - self._remembered.keys())
+        encodings = self.fast.encode_batch_fast(new, add_special_tokens=False)
+        self._remembered.update((w, e.ids) for w, e in zip(new, encodings, strict=True))
+        return self._remembered
 
     def count(
         self, stories: Iterable[str], *, progress: Callable[[int], None] | None = None

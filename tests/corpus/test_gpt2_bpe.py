@@ -22,6 +22,7 @@ BPE = Gpt2Bpe(shipped_bpe_folder())
 RANK = {pair: rank for rank, pair in enumerate(BPE.merges)}
 WORD = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
 PARTS = [" ", "  ", "\n", "\t", "'", "'s", "'ll", "ing", "the", "Lily", "aaa", "é", "12", "!", "🎉"]
+PARTS += [" a", "a ", "!  b", "\t c", "\u2003", "\x85 d", "\x1c e", " \u00a0f"]
 TEXTS = st.lists(st.sampled_from(PARTS) | st.sampled_from("abcdeinorst"), max_size=25).map("".join)
 
 
@@ -103,3 +104,12 @@ def test_shipped_merges_are_gpt2s() -> None:
     assert BPE.id_of == encoder
     shipped = (shipped_bpe_folder() / MERGES_FILE).read_bytes()
     assert shipped == (SHARED_BPE / MERGES_FILE).read_bytes()
+
+
+def test_what_is_remembered_changes_no_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["The cat sat on the mat.", "A dog, the cat and 12 birds.", "The cat sat on the mat."]
+    expected = [ids.tolist() for ids in BPE.encode_batch(texts)]
+    monkeypatch.setattr("lt_interp.corpus.gpt2_bpe.REMEMBERED", 3)
+    fresh = Gpt2Bpe(shipped_bpe_folder())
+    for _ in range(3):
+        assert [fresh.encode_batch([text])[0].tolist() for text in texts] == expected
