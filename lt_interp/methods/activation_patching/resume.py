@@ -79,7 +79,24 @@ def resume(
         return model.hidden(tokens, past=past)[:, -1:]
     # of a single pair the repeated rows are one row seen many times, and hooks write into them
     x = _repeat(target.activations[_stream(start.layer)][:, start.position :], n_cells).contiguous()
-    *before, last = model.blocks[start.layer :]
+    return through(model, x, start.layer, past)
+
+
+def through(
+    model: StageModel,
+    x: Float[Tensor, "row pos d_model"],
+    layer: int = 0,
+    past: Past | None = None,
+) -> Float[Tensor, "row 1 d_model"]:
+    """What the unembedding reads at the last position, from the stream before a block.
+
+    Args:
+        model: A stage with a stream.
+        x: The stream.
+        layer: The block.
+        past: What attention has read before.
+    """
+    *before, last = model.blocks[layer:]
     for block in before:
         x = block(x, past)
     x = last_position(last, x, past)
