@@ -135,6 +135,20 @@ class StageModel(Text, Weights, Generation, NamedHooks):
             raise InputError(
                 f"{self.cfg.model_name} has no attention, so no keys and values to keep"
             )
+        x = self.embedded(tokens, past=past)
+        for block in self.blocks:
+            x = block(x, past)
+        return self.ln_final(x) if self.config.final_norm else x
+
+    def embedded(
+        self, tokens: Int[Tensor, "batch pos"], *, past: Past | None = None
+    ) -> Float[Tensor, "batch pos d_in"]:
+        """What the first block reads, or without blocks the unembedding.
+
+        Args:
+            tokens: What is read.
+            past: What was read before it.
+        """
         x = self.hook_embed(self.embed(tokens))
         if self.config.embeds_positions:
             x = x + self.hook_pos_embed(self.pos_embed(tokens, first=past.length if past else 0))
@@ -142,10 +156,7 @@ class StageModel(Text, Weights, Generation, NamedHooks):
             x = self.hook_pooled(self.pool(x))
         if self.config.window > 1:
             x = self.hook_pooled(self.window(x, self.embed.W_E[self.config.eos_id]))
-        x = self.dropout(x)
-        for block in self.blocks:
-            x = block(x, past)
-        return self.ln_final(x) if self.config.final_norm else x
+        return self.dropout(x)
 
     def loss_fn(
         self,

@@ -19,13 +19,14 @@ from lt_interp.methods.activation_patching.cells import HEADS, STREAM, Cell, com
 from lt_interp.methods.activation_patching.checks import check_group
 from lt_interp.methods.activation_patching.grids import patch_grid
 from lt_interp.methods.activation_patching.metrics import kl_nats, logit_difference, recovery
-from lt_interp.methods.activation_patching.patching import needed_hooks, patch, record
+from lt_interp.methods.activation_patching.patching import needed_hooks, patch
 from lt_interp.methods.activation_patching.prompt_pairs import (
     PairGroup,
     PromptPair,
     group_pairs,
     shipped_pairs,
 )
+from lt_interp.methods.activation_patching.run import record
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES

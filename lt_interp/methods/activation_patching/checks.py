@@ -7,8 +7,9 @@ from torch import Tensor
 
 from lt_interp.methods.activation_patching.cells import Cell, components, heads
 from lt_interp.methods.activation_patching.metrics import logit_difference
-from lt_interp.methods.activation_patching.patching import Run, needed_hooks, patch, record
+from lt_interp.methods.activation_patching.patching import needed_hooks, patch
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.activation_patching.run import Run, record
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 

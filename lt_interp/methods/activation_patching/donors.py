@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lt_interp.methods.activation_patching.patching import Run
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.activation_patching.run import Run
 
 
 def donor_rows(

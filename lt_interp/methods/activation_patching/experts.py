@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lt_interp.methods.activation_patching.cells import Cell
 from lt_interp.methods.activation_patching.metrics import recovery
-from lt_interp.methods.activation_patching.patching import Activations, Run, needed_hooks, patch
+from lt_interp.methods.activation_patching.patching import needed_hooks, patch
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.activation_patching.run import Activations, Run
 from lt_interp.methods.activation_patching.summary import means, named, p_values
 from lt_interp.methods.activation_patching.sweep import (
     Baselines,

@@ -1,14 +1,20 @@
-"""One component over a whole grid of places, as TransformerLens's `get_act_patch_*` return it."""
+"""Components over whole grids of places, as TransformerLens's `get_act_patch_*` return them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.methods.activation_patching.cells import HEADS, Cell, components
-from lt_interp.methods.activation_patching.patching import needed_hooks, patch, record
+from lt_interp.methods.activation_patching.patching import needed_hooks, patch
+from lt_interp.methods.activation_patching.run import record
 from lt_interp.model.stage_model import StageModel
+
+Grid = tuple[str, bool]
+"""A component, and whether its heads are patched at one position at a time."""
 
 
 def patch_grid(
@@ -44,17 +50,54 @@ def patch_grid(
         >>> ids = torch.tensor([model.tokenizer.encode(text) for text in prompts])  # doctest: +SKIP
         >>> patch_grid(model, ids[:1], ids[1:], component="z", answers=answers)  # doctest: +SKIP
     """
-    allowed = sorted({name for name, layer in components(model.config) if layer is not None})
-    allowed += HEADS if model.config.n_heads else ()
+    allowed = dict.fromkeys(name for name, _ in every_grid(model))
     if component not in allowed:
-        raise InputError(f"{model.cfg.model_name} has no {component!r}; it has {allowed}")
-    shape, cells = _places(model, component, int(clean.shape[1]), by_position)
+        raise InputError(f"{model.cfg.model_name} has no {component!r}; it has {[*allowed]}")
+    asked = (component, by_position)
+    return patch_grids(model, clean, corrupt, answers=answers, grids=[asked])[asked]
+
+
+def every_grid(model: StageModel) -> list[Grid]:
+    """The grids that a stage has: its stream, and its heads at all positions and at each."""
+    present = dict.fromkeys(name for name, layer in components(model.config) if layer is not None)
+    heads = HEADS if model.config.n_heads else ()
+    return [(name, False) for name in present] + [
+        (h, each) for h in heads for each in (False, True)
+    ]
+
+
+def patch_grids(
+    model: StageModel,
+    clean: Int[Tensor, "pair pos"],
+    corrupt: Int[Tensor, "pair pos"],
+    *,
+    answers: Int[Tensor, "pair 2"],
+    grids: Sequence[Grid] | None = None,
+) -> dict[Grid, Float[Tensor, "layer ... pair"]]:
+    """`patch_grid` for several components, which then share their runs too.
+
+    Args:
+        model: A stage with blocks.
+        clean: Ids of the clean prompts.
+        corrupt: Of the corrupt ones, equally long.
+        answers: Ids of the clean and the corrupt answer.
+        grids: Component and `by_position` of each; all that the stage has if not given.
+    """
+    places = {
+        grid: _places(model, grid[0], int(clean.shape[1]), grid[1])
+        for grid in (every_grid(model) if grids is None else grids)
+    }
+    cells = [cell for _, some in places.values() for cell in some]
     source = record(model, clean, {cell.hook for cell in cells})
     target = record(model, corrupt, needed_hooks(model, cells))
     scores = patch(
         model, target, source.activations, cells, answers=answers, clean_logits=source.logits
     )
-    return scores.logit_difference.unflatten(0, shape)
+    parts = scores.logit_difference.split([len(some) for _, some in places.values()])
+    return {
+        grid: part.unflatten(0, shape)
+        for (grid, (shape, _)), part in zip(places.items(), parts, strict=True)
+    }
 
 
 def _places(

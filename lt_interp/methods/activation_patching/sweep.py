@@ -18,15 +18,9 @@ from lt_interp.methods.activation_patching.metrics import (
     logit_difference,
     recovery,
 )
-from lt_interp.methods.activation_patching.patching import (
-    Activations,
-    Run,
-    Scores,
-    needed_hooks,
-    patch,
-    record,
-)
+from lt_interp.methods.activation_patching.patching import Scores, needed_hooks, patch
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.activation_patching.run import Activations, Run, record
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
