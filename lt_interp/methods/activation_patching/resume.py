@@ -111,18 +111,18 @@ def last_position(
     It saves most of the block: its feed-forward layer.
 
     Args:
-        block: A block around a stream, with no norm after its parts.
+        block: A block around a stream.
         x: The stream.
         past: What attention has read before.
     """
     x = block.hook_resid_pre(x)
     last = x[:, -1:]
     if block.attn:
-        last = last + block.attend(x, past)[:, -1:]
+        last = block.after(block.ln1, last + block.attend(x, past)[:, -1:])
     if block.attn and block.mlp:
         last = block.hook_resid_mid(last)
     if block.mlp:
-        last = last + block.think(last)
+        last = block.after(block.ln2, last + block.think(last))
     return block.hook_resid_post(last)
 
 
