@@ -122,13 +122,20 @@ def left_out_information_nats(
     of_label = np.add.reduceat(counts, first, axis=0)
     whole = of_label[np.cumsum(np.diff(label, prepend=-1) > 0) - 1]
     lost = np.bincount(group, _terms(whole) - _terms(whole - counts), minlength=n_groups)
-    of_group = np.zeros((n_groups, counts.shape[1]), np.int64)
-    np.add.at(of_group, group, counts)
-    everything = counts.sum(axis=0)
+    of_group = group_totals(group, counts, n_groups=n_groups)
+    everything = of_group.sum(axis=0)
     total = float(_terms(of_label).sum())
     alone = 0 if n_groups == 1 else 1
     left_out = _information(total - alone * lost, everything - alone * of_group)
     return float(_information(np.array(total), everything)), left_out
+
+
+def group_totals(
+    group: Int[np.ndarray, " cell"], counts: Int[np.ndarray, "cell expert"], *, n_groups: int
+) -> Int[np.ndarray, "group expert"]:
+    """Decisions of each group of stories for each expert."""
+    totals = [np.bincount(group, of_expert, minlength=n_groups) for of_expert in counts.T]
+    return np.stack(totals, axis=1).astype(np.int64)
 
 
 def _terms(counts: Int[np.ndarray, "*any expert"]) -> Float[np.ndarray, "*any"]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import xlogy
 
-from lt_interp.methods.moe_routing.contingency import left_out_information_nats
+from lt_interp.methods.moe_routing.contingency import group_totals, left_out_information_nats
 from lt_interp.methods.moe_routing.decisions import NONE
 from lt_interp.methods.moe_routing.exchange import Exchange
 from lt_interp.methods.moe_routing.routed import Routed
@@ -108,8 +108,7 @@ def left_out_entropies(one: Tallied) -> Float[np.ndarray, " group"]:
     """Entropy of the expert without each group of stories."""
     counts = one.tally.labels[TOKEN]
     _, group, sent = counts.table()
-    of_group = np.zeros((counts.n_groups, one.n_experts), np.int64)
-    np.add.at(of_group, group, one.pool(sent))
+    of_group = group_totals(group, one.pool(sent), n_groups=counts.n_groups)
     everything = of_group.sum(axis=0)
     return entropy_nats(everything - of_group if len(of_group) > 1 else of_group)
 

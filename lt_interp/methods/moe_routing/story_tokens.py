@@ -103,12 +103,12 @@ class StoryTokens:
         A column of `counts` for every expert of every layer counts each occurrence once a layer;
         the squares are of what `counts` sums to.
         """
-        stories = np.zeros(self._d_vocab, np.int64)
-        squares = np.zeros(self._d_vocab, np.int64)
+        stories, squares = np.zeros(self._d_vocab, np.int64), np.zeros(self._d_vocab)
         for piece in self.pieces():
+            times = piece.counts.sum(axis=1, dtype=np.int64)
             stories += np.bincount(piece.token, minlength=self._d_vocab)
-            np.add.at(squares, piece.token, np.square(piece.counts.sum(axis=1, dtype=np.int64)))
-        return stories, squares
+            squares += np.bincount(piece.token, np.square(times), minlength=self._d_vocab)
+        return stories, squares.astype(np.int64)
 
     def _merged(self) -> tuple[np.ndarray, np.ndarray]:
         """What waits, as one part of distinct cells."""

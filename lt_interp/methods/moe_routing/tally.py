@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from lt_interp.methods.moe_routing.contingency import Contingency
+from lt_interp.methods.moe_routing.contingency import Contingency, summed
 from lt_interp.methods.moe_routing.decisions import NONE, POOLED, Decisions
 from lt_interp.methods.moe_routing.margins import MARGINS, margins
 from lt_interp.methods.moe_routing.routed import Labels, Routed
@@ -95,8 +95,9 @@ class Tally:
         """Count where tokens went, their stories in ascending order."""
         hit = (expert[:, None] == np.arange(self.n_experts)[:, None]).reshape(-1, len(token)).T
         self.n += len(token)
-        np.add.at(self.by_story, story, hit)
-        np.add.at(self.by_token, token, hit)
+        for kind, counts in ((story, self.by_story), (token, self.by_token)):
+            present, sums = summed(kind, hit)
+            counts[present] += sums
         self.story_tokens.add(story, token, hit)
         self.labels[TOKEN].add(token, story, hit)
         self.labels[POSITION].add(position, story, hit)
