@@ -13,7 +13,7 @@ from scipy.special import xlogy
 
 from lt_interp.methods.moe_routing.story_groups import GROUPS
 
-PENDING = 2**20  # cells that wait to be merged: 24 MB with two layers of two experts
+PENDING = 2**16  # cells that may wait to be merged: 1.5 MB with two layers of two experts
 
 
 class Contingency:
@@ -56,7 +56,7 @@ class Contingency:
         self._cells.append(cells)
         self._counts.append(counts)
         self._pending += len(cells)
-        if self._pending > PENDING:
+        if self._pending > max(PENDING, len(self._cells[0])):  # each merge doubles, at least
             self._merge()
 
     def table(

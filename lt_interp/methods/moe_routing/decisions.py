@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,11 +116,13 @@ def collect(
     place = np.cumsum([0, *(len(part.token) for part in found)])
     before = [np.where(part.before == NONE, NONE, part.before + at)
               for part, at in zip(found, place)]  # fmt: skip
-    one_axis = {name: np.concatenate([getattr(part, name) for part in found])
-                for name in ("token", "previous", "position", "row", "story")}  # fmt: skip
-    by_layer = {name: np.concatenate([getattr(part, name) for part in found], axis=1)
-                for name in ("expert", "margin_logits", "entropy_nats", "inputs")}  # fmt: skip
-    return dataclasses.replace(found[0], before=np.concatenate(before), **one_axis, **by_layer)
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in found], axis=-1)
+        for name in ("token", "previous", "position", "row", "story",
+                     "expert", "margin_logits", "entropy_nats")
+    }  # fmt: skip
+    joined["inputs"] = np.concatenate([part.inputs for part in found], axis=1)
+    return dataclasses.replace(found[0], before=np.concatenate(before), **joined)
 
 
 def decision_parts(

@@ -74,7 +74,7 @@ def words_of(one: Tallied, tokens: Sequence[str], classes: Sequence[str]) -> Wor
     sent = one.token_counts()
     enough = np.flatnonzero(sent.sum(axis=1) >= LEAST_WORD * len(one.layers))
     is_word = [tokens[i][:1] == " " and tokens[i][1:].isalpha() and len(tokens[i]) > 2
-               for i in enough]  # fmt: skip
+               for i in enough.tolist()]  # fmt: skip
     ids = enough[np.array(is_word, dtype=bool)]
     place = {name: number for number, name in enumerate(sorted({classes[i] for i in ids}))}
     return Words(

@@ -12,6 +12,8 @@ from lt_interp.methods.statistics import DRAWS, LEVEL, story_draws
 Tables = Iterable[tuple[np.ndarray, np.ndarray]]
 BLOCK = 64  # columns whose quantiles are taken at once: 1 MB of draws
 
+EXACT = 2**22  # decisions of a token below which resampled sums are whole numbers in float32 too
+
 
 def resampled_ratios(
     tables: Callable[[], Tables], *, n: int, seed: int
@@ -23,25 +25,28 @@ def resampled_ratios(
 
     Args:
         tables: Gives, some stories at a time, two tables [story n]: what is summed above and below
-            the line. Every story has something below it.
+            the line, whole numbers. Every story has something below it.
         n: Columns.
         seed: Of the resampling.
 
     Returns:
         Lower and upper ends; nan for a column to which fewer than two stories contribute.
     """
-    n_stories, several = 0, np.zeros(n, np.int64)
+    n_stories, several, total = 0, np.zeros(n, np.int64), np.zeros(n)
     for _, below in tables():
         n_stories, several = n_stories + len(below), several + (below > 0).sum(axis=0)
+        total += below.sum(axis=0)
+    dtype = np.float32 if total.max(initial=0) < EXACT else np.float64
     drawn = np.full((DRAWS, n), np.nan)
     done = 0
     for times in story_draws(n_stories, seed=seed) if (several > 1).any() else ():
         above, below = np.zeros((len(times), n)), np.zeros((len(times), n))
+        times = times.astype(dtype)
         first = 0
         for top, bottom in tables():
             part = times[:, first : first + len(top)]
-            above += part @ top
-            below += part @ bottom
+            above += part @ top.astype(dtype)
+            below += part @ bottom.astype(dtype)
             first += len(top)
         np.divide(above, below, out=drawn[done : done + len(times)], where=below > 0)
         done += len(times)

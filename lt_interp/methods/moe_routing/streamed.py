@@ -101,8 +101,10 @@ def describe(tally: Tally, texts: Sequence[str], classes: Sequence[str], *, seed
 def _summaries(one: Tallied) -> list[dict[str, Any]]:
     """What `nulls` compares with other routers, of the stage's own."""
     numbers = summarise(one.token_counts()[None], common_tokens(one, least=LEAST))
-    rows = [{"layer": one.name, "statistic": statistic, "value": float(value[0])}
-            for statistic, value in numbers.items()]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {"layer": one.name, "statistic": statistic, "value": float(value[0])}
+            for statistic, value in numbers.items()
+    ]  # fmt: skip
     left_out = token_share_left_out(one)
     return [row | dict(zip(("low", "high"), ends(row["value"], left_out)))
             if row["statistic"] == TOKEN_SHARE else row for row in rows]  # fmt: skip

@@ -158,7 +158,7 @@ class Tallied:
 
     def pool(self, counts: Int[np.ndarray, "*any column"]) -> Int[np.ndarray, "*any expert"]:
         """The set's counts by expert, of those of all columns."""
-        return np.sum([counts[..., one] for one in self.columns], axis=0, dtype=np.int64)
+        return np.stack([counts[..., one] for one in self.columns]).sum(axis=0, dtype=np.int64)
 
     def token_counts(self) -> Int[np.ndarray, "d_vocab expert"]:
         """How often every token id went to every expert."""
