@@ -12,7 +12,8 @@ from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.methods.moe_routing.decisions import Decisions, collect, rows_needed, special_ids
 from lt_interp.methods.moe_routing.load import repetition_rows
-from lt_interp.methods.moe_routing.routed import routed, sets
+from lt_interp.methods.moe_routing.routed import routed
+from lt_interp.methods.moe_routing.tally import Tally
 
 from .moe_stages import stage
 
@@ -59,7 +60,7 @@ def test_neighbours_are_positions_of_one_row_that_are_counted(decisions: Decisio
 
 
 def test_repetition_is_counted_within_layers(decisions: Decisions) -> None:
-    found = {row["layer"]: row for row in repetition_rows(decisions, sets(decisions), seed=0)}
+    found = {row["layer"]: row for row in repetition_rows(Tally.of(decisions), seed=0)}
     same = []
     for layer in range(2):
         pairs = [

@@ -37,6 +37,7 @@ from lt_interp.methods.moe_routing.summaries import (
     common_tokens,
     summarise,
 )
+from lt_interp.methods.moe_routing.tally import tallied
 
 D_VOCAB, N_STORIES, ROW = 60, 80, 50
 
@@ -68,7 +69,7 @@ def planted(seed: int, expert: str, *, n: int = 8000, topical: float = 0.3) -> R
 
 
 def table_of(routed: Routed, seed: int = 0) -> pd.DataFrame:
-    return discoveries(pd.DataFrame(token_rows(routed, str, seed=seed)))
+    return discoveries(pd.DataFrame(token_rows(tallied(routed), str, seed=seed)))
 
 
 def information(routed: Routed, seed: int = 0, draws: int = 99) -> pd.DataFrame:
@@ -89,7 +90,7 @@ def test_parity_of_the_token_is_found() -> None:
     assert_allclose(found.loc[RESIDUAL, "value_nats"], 0, atol=1e-12)
     assert_allclose(found.loc[CONTEXT, "value_nats"], 0, atol=1e-12)
     assert found.loc[TOKEN, "p"] == 0.01
-    counts = summarise(routed.token_counts()[None], common_tokens(routed, least=100))
+    counts = summarise(routed.token_counts()[None], common_tokens(tallied(routed), least=100))
     assert_allclose(counts[TOKEN_SHARE], 1)
     assert counts[N_OVER] == len(table)
 
@@ -118,8 +119,8 @@ def test_a_router_that_knows_no_token_is_not_called_specialised(kind: str) -> No
 def test_taking_decisions_as_independent_would_name_false_specialists() -> None:
     # The same null data: with a binomial test of every decision, most tokens differ from the load.
     routed = planted(3, "token in story")
-    found = token_stories(routed)
-    sent, n = found.sent.sum(axis=0)[:, 1], found.counts.sum(axis=0)
+    found = token_stories(tallied(routed))
+    sent, n = found.sent[:, 1], found.counts
     naive = [binomtest(int(k), int(m), found.loads[1]).pvalue for k, m in zip(sent, n)]
     assert np.mean(np.array(naive) < 0.05) > 0.3
 
@@ -130,7 +131,7 @@ def test_false_discoveries_stay_at_their_rate(kind: str) -> None:
     p, any_found, information_p = [], 0, []
     for seed in range(200):
         routed = planted(1000 + seed, kind, n=8000)
-        table = discoveries(pd.DataFrame(token_rows(routed, str, seed=seed)))
+        table = discoveries(pd.DataFrame(token_rows(tallied(routed), str, seed=seed)))
         p += table["p"].tolist()
         any_found += bool(table["discovery"].any())
         found = information(routed, seed, draws=19)
@@ -188,11 +189,12 @@ def test_p_value_is_a_binomials_where_votes_are_equal() -> None:
 
 def test_effective_stories_count_votes() -> None:
     counts = np.array([[5, 1, 9, 0], [5, 0, 1, 0], [5, 0, 0, 0]])
-    assert_allclose(effective_stories(counts), [3, 1, 100 / 82, 0])
+    found = effective_stories(counts.sum(axis=0), np.square(counts).sum(axis=0))
+    assert_allclose(found, [3, 1, 100 / 82, 0])
 
 
 def test_loads_add_up_and_count_stories() -> None:
-    rows = load_rows(planted(4, "story"), seed=0)
+    rows = load_rows(tallied(planted(4, "story")), seed=0)
     assert_allclose(sum(row["share"] for row in rows), 1)
     assert all(row["low"] < row["share"] < row["high"] for row in rows)
     assert rows[0]["n_stories"] == N_STORIES
@@ -278,7 +280,7 @@ def test_a_token_of_one_story_proves_little_however_often_it_stands_there() -> N
 
 def test_summaries_of_draws_are_those_of_each_alone() -> None:
     routed = planted(7, "story")
-    common = common_tokens(routed, least=100)
+    common = common_tokens(tallied(routed), least=100)
     counts = shuffled_counts(routed, routed.layer, draws=5, rng=np.random.default_rng(1))
     together = summarise(counts, common)
     for draw in range(5):
@@ -286,6 +288,6 @@ def test_summaries_of_draws_are_those_of_each_alone() -> None:
         for key, values in together.items():
             assert_allclose(values[draw], alone[key][0])
     parity = planted(7, "parity")
-    found = summarise(parity.token_counts()[None], common_tokens(parity, least=100))
-    table = pd.DataFrame(token_rows(parity, str, seed=0))
+    found = summarise(parity.token_counts()[None], common_tokens(tallied(parity), least=100))
+    table = pd.DataFrame(token_rows(tallied(parity), str, seed=0))
     assert found[N_DISCOVERIES] == discoveries(table)["discovery"].sum()

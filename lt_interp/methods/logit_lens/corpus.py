@@ -14,13 +14,12 @@ from torch import Tensor
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import untrained
-from lt_interp.methods.logit_lens.points import lens_points, read_points
-from lt_interp.methods.logit_lens.readout import read
+from lt_interp.methods.logit_lens.points import lens_points
+from lt_interp.methods.logit_lens.readings import BATCH_ROWS, Batch, Readings, read_stories
 from lt_interp.methods.significance import sign_flip_p
-from lt_interp.methods.statistics import Interval, story_means, story_totals
+from lt_interp.methods.statistics import Interval, story_bootstrap, story_totals
 from lt_interp.model.stage_model import StageModel
 
-BATCH_ROWS = 8
 CHANGE = "change_from_previous_nats"
 UNTRAINED_SHARE = 5  # the untrained stage reads one row in so many: its loss varies little
 
@@ -105,6 +104,11 @@ class Sample:
             rows = torch.from_numpy(self.tokens[part])
             yield rows[:, :-1], rows[:, 1:], part
 
+    def story_batches(self) -> Iterator[Batch]:
+        """What the model reads, what comes next, and its stories."""
+        for tokens, targets, part in self.batches():
+            yield tokens, targets, self.story[part]
+
 
 def draw_sample(rows: Rows, *, tokens: int, seed: int) -> Sample:
     """Whole rows at random, enough for so many predicted tokens, or all rows there are."""
@@ -132,30 +136,46 @@ def corpus_rows(
         seed: Of the resampling, and of the untrained stage.
         report: Called with how many tokens more are done.
     """
-    loss, rank, kl = _measure(model, sample, report)
+    n_stories = int(sample.story.max()) + 1
+    found = read_stories(model, sample.story_batches(), n_stories=n_stories, report=report)
     part = sample.first(len(sample.tokens) // UNTRAINED_SHARE)
-    baseline, _, _ = _measure(untrained(model, seed=seed), part, report)
-    change = np.diff(loss, axis=0, prepend=loss[:1])
+    fresh = untrained(model, seed=seed)
+    baseline = read_stories(fresh, part.story_batches(), n_stories=n_stories, report=report)
+    return reading_rows(model, found, baseline, seed=seed)
 
-    def means(values: Float[np.ndarray, "point n"], of: Sample = sample) -> Interval:
-        return story_means(values.T, of.story.ravel(), seed=seed)
+
+def reading_rows(
+    model: StageModel, readings: Readings, baseline: Readings, *, seed: int
+) -> list[dict[str, Any]]:
+    """The rows of `lens_corpus` from the sums by story.
+
+    Args:
+        model: What was read.
+        readings: Its sums.
+        baseline: Those of the untrained stage.
+        seed: Of the resampling.
+    """
+    change = np.diff(readings.loss_nats, axis=1, prepend=readings.loss_nats[:, :1])
+
+    def means(totals: Float[np.ndarray, "story point"], of: Readings = readings) -> Interval:
+        return story_bootstrap(totals, of.n_tokens, seed=seed)
 
     found = {
-        "loss_nats": means(loss),
-        "top1_accuracy": means((rank == 1).astype(float)),
-        "probability": means(np.exp(-loss)),
-        "geometric_mean_rank": _exp(means(np.log(rank))),
-        "kl_to_final_nats": means(kl),
-        "untrained_loss_nats": means(baseline, part),
+        "loss_nats": means(readings.loss_nats),
+        "top1_accuracy": means(readings.top1),
+        "probability": means(readings.probability),
+        "geometric_mean_rank": _exp(means(readings.log_rank)),
+        "kl_to_final_nats": means(readings.kl_to_final_nats),
+        "untrained_loss_nats": means(baseline.loss_nats, baseline),
         CHANGE: means(change),
     }
-    p = sign_flip_p(sample.by_story(change), seed=seed)
+    p = sign_flip_p(change[readings.n_tokens > 0], seed=seed)
     table = []
     for order, point in enumerate(lens_points(model.config)):
         row = _estimates(found, order) | {
             "point": point.name, "layer": point.layer, "order": order,
-            "descriptive": point.descriptive, "untrained_n_tokens": part.n_tokens,
-            "p": float(p[order]), "n_tokens": sample.n_tokens,
+            "descriptive": point.descriptive, "untrained_n_tokens": int(baseline.n_tokens.sum()),
+            "p": float(p[order]), "n_tokens": int(readings.n_tokens.sum()),
             "n_stories": found["loss_nats"].n_stories,
         }  # fmt: skip
         if order == 0:  # nothing comes before the first point
@@ -177,19 +197,3 @@ def _exp(found: Interval) -> Interval:
     """A mean of logarithms and its ends as a geometric mean."""
     ends = {name: np.exp(getattr(found, name)) for name in ("estimate", "low", "high")}
     return dataclasses.replace(found, **ends)
-
-
-def _measure(
-    model: StageModel, sample: Sample, report: Callable[[int], None]
-) -> tuple[Float[np.ndarray, "point n"], Int[np.ndarray, "point n"], Float[np.ndarray, "point n"]]:
-    """Loss, rank and divergence of every point and token."""
-    parts = []
-    for tokens, targets, _ in sample.batches():
-        vectors = read_points(model, tokens.to(model.W_U.device)).flatten(1, 2)
-        targets = targets.flatten().to(model.W_U.device)
-        readout = read(vectors, model.W_U, model.b_U, targets)
-        found = (readout.loss_nats, readout.rank, readout.kl_to_final_nats)
-        parts.append([values.cpu().numpy() for values in found])
-        report(len(targets))
-    loss, rank, kl = (np.concatenate(part, axis=1) for part in zip(*parts))
-    return loss.astype(np.float64), rank, kl.astype(np.float64)

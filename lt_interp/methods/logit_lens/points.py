@@ -113,7 +113,7 @@ def read_points(
     vectors = final_norm(model, torch.stack(sums))
     _check_close(vectors[-1], hidden, "the vector before the unembedding")
     lens = torch.addmm(model.b_U, vectors[-1, 0], model.W_U)
-    _check_close(lens, model(tokens[:1])[0], "the logits")
+    _check_close(lens, model.unembed(hidden[:1])[0], "the logits")
     return vectors
 
 

@@ -11,14 +11,15 @@ import torch
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Models, find_checkpoints, untrained
 from lt_interp.methods.moe_routing import across_models, article_words, load, matched_words, origin
-from lt_interp.methods.moe_routing.by_token import (
-    LEAST,
-    TOKENS,
-    token_rows,
-    token_stories,
-)
+from lt_interp.methods.moe_routing.by_token import LEAST, TOKENS
 from lt_interp.methods.moe_routing.causal import CAUSAL, CAUSAL_ROWS, causal_rows
-from lt_interp.methods.moe_routing.decisions import Decisions, collect, rows_needed, special_ids
+from lt_interp.methods.moe_routing.decisions import (
+    POOLED,
+    Decisions,
+    collect,
+    rows_needed,
+    special_ids,
+)
 from lt_interp.methods.moe_routing.information import (
     INFORMATION,
     INFORMATION_DRAWS,
@@ -28,15 +29,15 @@ from lt_interp.methods.moe_routing.nulls import NULLS, null_rows
 from lt_interp.methods.moe_routing.other_routers import (
     OWN_ROUTERS,
     RANDOM,
-    OtherRouters,
     other_routers,
 )
-from lt_interp.methods.moe_routing.routed import Routed, sets
+from lt_interp.methods.moe_routing.routed import sent_by_story, sets
 from lt_interp.methods.moe_routing.story_groups import GROUPS
+from lt_interp.methods.moe_routing.streamed import classes_of, describe, texts_of
+from lt_interp.methods.moe_routing.tally import Tally
 from lt_interp.methods.moe_routing.together import compared
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.study import Share, Study
-from lt_interp.methods.token_classes import token_classes
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
@@ -125,51 +126,28 @@ class _Measure:
         )
         decisions = collect(model, self._rows, n_rows, share=_part(share, 0, 20))
         fresh = self._untrained(model, n_rows, _part(share, 20, 40))
-        apart = sets(decisions)
-        texts, classes = _texts(model), _classes(model)
-        found: dict[str, list[dict[str, Any]]] = {
-            "repetition": load.repetition_rows(decisions, apart, seed=seed),
-            "margin": load.margin_rows(decisions, seed=seed),
-            "labelings": article_words.labeling_rows(decisions, least=LEAST),
-            "word_counts": article_words.word_rows(decisions, texts, seed=seed),
-            "gradient": origin.gradient_rows(model, self._some_rows()),
-        }
-        for name in ("load", "tokens", "shares", "information", "feeling_words", "feeling_shares"):
-            found[name] = []
+        tally, texts, classes = Tally.of(decisions), texts_of(model), classes_of(model)
+        found = describe(tally, texts, classes, seed=seed)
+        del found["summaries"]  # the values in `nulls`
+        found |= {"gradient": origin.gradient_rows(model, self._some_rows()), "information": [],
+                  "feeling_words": []}  # fmt: skip
         others = other_routers(model, decisions, fresh, seed=seed, draws=self._draws)
-        for place, one in enumerate(apart):
-            self._add_set(found, one, others, texts, classes)
+        apart, counted = sets(decisions), tally.sets()
+        for place, (one, tallied) in enumerate(zip(apart, counted, strict=True)):
+            found["information"] += information_rows(one, seed=seed, one=tallied)
+            if one.name != POOLED:
+                words = matched_words.words_of(tallied, texts, classes)
+                found["feeling_words"] += matched_words.feeling_rows(
+                    words, sent_by_story(one, words.ids),
+                    others[place].counts[RANDOM][:, words.ids], layer=one.name, seed=seed,
+                )  # fmt: skip
             share(40 + 20 * (place + 1) // len(apart), STEPS)
-        found["nulls"] = null_rows(apart, others, least=LEAST)
+        found["nulls"] = null_rows(apart, counted, others, least=LEAST)
         share(75, STEPS)
         found["causal"] = causal_rows(
             model, self._rows, n_rows, classes, seed=seed, share=_part(share, 75, 100)
         )
         return found
-
-    def _add_set(
-        self,
-        found: dict[str, list[dict[str, Any]]],
-        one: Routed,
-        others: list[OtherRouters],
-        texts: list[str],
-        classes: list[str],
-    ) -> None:
-        """What is said of each layer and of all pooled."""
-        seed = self._seed
-        found["load"] += load.load_rows(one, seed=seed)
-        found["tokens"] += token_rows(one, texts.__getitem__, seed=seed)
-        found["information"] += information_rows(one, seed=seed)
-        if len(np.unique(one.layer)) > 1:
-            return  # numbers of experts mean nothing across layers, so words are compared within
-        common = token_stories(one, least=LEAST)
-        found["shares"] += across_models.share_rows(one.name, common.ids, common.shares)
-        words = matched_words.words_of(one, texts, classes)
-        random = others[int(one.name)].counts[RANDOM][:, words.ids]
-        found["feeling_words"] += matched_words.feeling_rows(
-            words, random, layer=one.name, seed=seed
-        )
-        found["feeling_shares"] += matched_words.feeling_shares(words, texts, layer=one.name)
 
     def _untrained(self, model: StageModel, n_rows: int, share: Share) -> Decisions:
         """The untrained stage on the same rows, once for all seeds of a stage."""
@@ -180,16 +158,6 @@ class _Measure:
 
     def _some_rows(self) -> torch.Tensor:
         return torch.from_numpy(np.asarray(self._rows.tokens[:GRADIENT_ROWS, :-1]).astype(np.int64))
-
-
-def _texts(model: StageModel) -> list[str]:
-    if model.tokenizer is None:
-        return [str(place) for place in range(model.config.d_vocab)]
-    return list(model.tokenizer.str_tokens)
-
-
-def _classes(model: StageModel) -> list[str]:
-    return token_classes(model.tokenizer) if model.tokenizer else ["other"] * model.config.d_vocab
 
 
 def _part(share: Share, begin: int, end: int) -> Share:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from lt_interp.article import article
-from lt_interp.methods.moe_routing.by_token import RULE, token_stories
-from lt_interp.methods.moe_routing.decisions import Decisions
-from lt_interp.methods.moe_routing.routed import Labels, routed
-from lt_interp.methods.statistics import story_ratios
+from lt_interp.methods.moe_routing.by_token import RULE, share_interval
+from lt_interp.methods.moe_routing.routed import Labels
+from lt_interp.methods.moe_routing.tally import Tally
 
 WORD_COUNTS = {
     "labels": str, "word": str, "token_id": int, "n_decisions": int, "count_1": int,
@@ -65,51 +64,49 @@ def labels_text(labels: Labels) -> str:
     return "/".join("".join(map(str, layer)) for layer in labels)
 
 
-def word_rows(decisions: Decisions, tokens: Sequence[str], *, seed: int) -> list[dict[str, Any]]:
+def word_rows(tally: Tally, tokens: Sequence[str], *, seed: int) -> list[dict[str, Any]]:
     """What expert 1 gets of the article's words, layers pooled, under every numbering.
 
     Args:
-        decisions: Of all layers.
+        tally: Of all layers.
         tokens: The text of every token id.
         seed: Of the resampling of stories.
     """
     place = {text: i for i, text in enumerate(tokens)}
-    present = set(decisions.token.tolist())
     words = {place[one["word"]]: one["word"] for one in article_counts() if one["word"] in place}
-    ids = np.array(sorted(set(words) & present), dtype=np.int64)
+    ids = np.array([i for i in sorted(words) if tally.by_token[i].any()], dtype=np.int64)
     rows = []
-    for labels in labelings(decisions.n_experts, decisions.n_layers) if len(ids) else []:
-        pooled = routed(decisions, range(decisions.n_layers), labels=labels)
-        found = token_stories(pooled, ids=ids)
-        n, sent = found.counts, found.sent[..., 1]
-        shares = story_ratios(sent.astype(float), n.astype(float), seed=seed)
+    for labels in labelings(tally.n_experts, tally.n_layers) if len(ids) else []:
+        pooled = tally.set(range(tally.n_layers), labels=labels)
+        sent = pooled.token_counts()[ids]
+        n, to_1 = sent.sum(axis=1), sent[:, 1]
+        low, high = share_interval(pooled, ids, np.ones_like(ids), seed=seed)
+        loads, n_stories = pooled.loads(), tally.story_tokens.votes()[0][ids]
         rows += [
             {"labels": labels_text(labels), "word": words[int(i)], "token_id": int(i),
-             "n_decisions": int(n[:, k].sum()), "count_1": int(sent[:, k].sum()),
-             "share_1": float(found.shares[k, 1]), "low_1": float(shares.low[k]),
-             "high_1": float(shares.high[k]),
-             "load_1": float(found.loads[1]), "n_stories": int((n[:, k] > 0).sum())}
+             "n_decisions": int(n[k]), "count_1": int(to_1[k]),
+             "share_1": float(to_1[k] / n[k]), "low_1": float(low[k]), "high_1": float(high[k]),
+             "load_1": float(loads[1]), "n_stories": int(n_stories[k])}
             for k, i in enumerate(ids)
         ]  # fmt: skip
     return rows
 
 
-def labeling_rows(decisions: Decisions, *, least: int) -> list[dict[str, Any]]:
+def labeling_rows(tally: Tally, *, least: int) -> list[dict[str, Any]]:
     """How many tokens exceed the article's 80% under every numbering, layers pooled.
 
     The numbers of the experts are arbitrary in each layer by itself, and so is the count.
 
     Args:
-        decisions: Of all layers.
+        tally: Of all layers.
         least: Decisions that a token needs.
     """
     rows = []
-    for labels in labelings(decisions.n_experts, decisions.n_layers):
-        found = token_stories(
-            routed(decisions, range(decisions.n_layers), labels=labels), least=least
-        )
-        over = (found.shares > RULE).sum(axis=0)
-        rows.append({"labels": labels_text(labels), "n_tokens_tested": len(found.ids),
+    for labels in labelings(tally.n_experts, tally.n_layers):
+        sent = tally.set(range(tally.n_layers), labels=labels).token_counts()
+        sent = sent[sent.sum(axis=1) >= least]
+        over = (sent / sent.sum(axis=1, keepdims=True) > RULE).sum(axis=0)
+        rows.append({"labels": labels_text(labels), "n_tokens_tested": len(sent),
                      "n_over_80": int(over.sum()), "n_over_80_expert_0": int(over[0]),
                      "n_over_80_expert_1": int(over[1])})  # fmt: skip
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lt_interp.methods.moe_routing.decisions import POOLED
-from lt_interp.methods.moe_routing.routed import Routed
+from lt_interp.methods.moe_routing.resampling import resampled_ratios
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
+from lt_interp.methods.moe_routing.tally import Tallied
 from lt_interp.methods.significance import false_discovery_q
-from lt_interp.methods.statistics import story_ratios
 
 LEAST = 100  # decisions of a token that the article asks for
 RULE = 0.8  # share that its rule asks to exceed
@@ -31,56 +31,78 @@ TOKENS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TokenStories:
-    """The tokens that are common enough, story by story.
+    """Some tokens of a set of decisions.
 
     Attributes:
         ids: Token ids, ascending.
-        sent: Decisions of each story, token and expert.
+        sent: Decisions of each token and expert.
+        n_stories: That have the token.
+        effective_stories: What the decisions of each are worth.
         loads: Share of all decisions of the set that each expert got.
-        n_decisions: Of the set, of rare tokens too.
     """
 
     ids: Int[np.ndarray, " token"]
-    sent: Int[np.ndarray, "story token expert"]
+    sent: Int[np.ndarray, "token expert"]
+    n_stories: Int[np.ndarray, " token"]
+    effective_stories: Float[np.ndarray, " token"]
     loads: Float[np.ndarray, " expert"]
-    n_decisions: int
 
     @property
-    def counts(self) -> Int[np.ndarray, "story token"]:
-        """Decisions of each story and token."""
-        return self.sent.sum(axis=2)
+    def counts(self) -> Int[np.ndarray, " token"]:
+        """Decisions of each token."""
+        return self.sent.sum(axis=1)
 
     @property
     def shares(self) -> Float[np.ndarray, "token expert"]:
         """Share of each token's decisions that an expert got."""
-        return self.sent.sum(axis=0) / self.counts.sum(axis=0)[:, None]
+        return self.sent / self.counts[:, None]
 
 
-def token_stories(
-    routed: Routed, *, least: int = LEAST, ids: Int[np.ndarray, " token"] | None = None
-) -> TokenStories:
-    """Count decisions by story.
+def token_stories(one: Tallied, *, least: int = LEAST) -> TokenStories:
+    """The tokens that are common enough.
 
     Args:
-        routed: A set of decisions.
+        one: A set of decisions.
         least: Decisions that a token needs to be counted.
-        ids: These tokens instead, each with a decision.
     """
-    if ids is None:
-        ids = np.flatnonzero(routed.token_counts().sum(axis=1) >= least)
-    place = np.full(routed.d_vocab, -1)
-    place[ids] = np.arange(len(ids))
-    some = place[routed.token] >= 0
-    shape = (routed.n_stories, len(ids), routed.n_experts)
-    code = np.ravel_multi_index(
-        (routed.story[some], place[routed.token[some]], routed.expert[some]), shape
-    )
+    sent = one.token_counts()
+    ids = np.flatnonzero(sent.sum(axis=1) >= least)
+    n_stories, squares = one.tally.story_tokens.votes()
+    everywhere = one.tally.by_token.sum(axis=1)  # the occurrences that `squares` are of
     return TokenStories(
         ids=ids,
-        sent=np.bincount(code, minlength=int(np.prod(shape))).reshape(shape),
-        loads=np.bincount(routed.expert, minlength=routed.n_experts) / routed.n,
-        n_decisions=routed.n,
+        sent=sent[ids],
+        n_stories=n_stories[ids],
+        effective_stories=effective_stories(everywhere[ids], squares[ids]),
+        loads=one.loads(),
     )
+
+
+def share_interval(
+    one: Tallied, ids: Int[np.ndarray, " token"], expert: Int[np.ndarray, " token"], *, seed: int
+) -> tuple[Float[np.ndarray, " token"], Float[np.ndarray, " token"]]:
+    """The 95% interval of each token's share of an expert when stories are resampled.
+
+    Every draw takes the same stories for all tokens. nan for a token of a single story.
+
+    Args:
+        one: A set of decisions.
+        ids: The tokens.
+        expert: Of each token.
+        seed: Of the resampling.
+    """
+    place = np.full(one.tally.d_vocab, -1)
+    place[ids] = np.arange(len(ids))
+
+    def tables() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Decisions for the expert and all decisions, of some stories at a time."""
+        for piece in one.tally.story_tokens.pieces():
+            sent = one.pool(piece.counts)
+            favoured = sent[np.arange(len(sent)), expert[place[piece.token]]]
+            yield (piece.dense(place, favoured, n=len(ids)),
+                   piece.dense(place, sent.sum(axis=1), n=len(ids)))  # fmt: skip
+
+    return resampled_ratios(tables, n=len(ids), seed=seed)
 
 
 def wilson(
@@ -98,7 +120,7 @@ def wilson(
 
 
 def token_rows(
-    routed: Routed, name: Callable[[int], str], *, seed: int, least: int = LEAST
+    one: Tallied, name: Callable[[int], str], *, seed: int, least: int = LEAST
 ) -> list[dict[str, Any]]:
     """A row for every token with enough decisions.
 
@@ -107,31 +129,29 @@ def token_rows(
     it could have been.
 
     Args:
-        routed: A set of decisions.
+        one: A set of decisions.
         name: The text of a token id.
         seed: Of the resampling of stories.
         least: Decisions that a token needs.
     """
-    found = token_stories(routed, least=least)
+    found = token_stories(one, least=least)
     if not len(found.ids):
         return []
-    favoured = found.shares.argmax(axis=1)
-    sent = np.take_along_axis(found.sent, favoured[None, :, None], axis=2)[..., 0]
-    n, n_eff = found.counts.sum(axis=0), effective_stories(found.counts)
-    share, loads = sent.sum(axis=0) / n, found.loads[favoured]
-    p = np.minimum(1.0, (routed.n_experts - 1) * story_p_values(share, n_eff, loads))
+    favoured, n = found.shares.argmax(axis=1), found.counts
+    sent = np.take_along_axis(found.sent, favoured[:, None], axis=1)[:, 0]
+    share, loads = sent / n, found.loads[favoured]
+    p = story_p_values(share, found.effective_stories, loads)
     columns = {
-        "token_id": found.ids, "n_decisions": n, "n_stories": (found.counts > 0).sum(axis=0),
+        "token_id": found.ids, "n_decisions": n, "n_stories": found.n_stories,
         "expert": favoured, "share": share, "over_80": share > RULE,
-        "effective_stories": n_eff, "p": p,
+        "effective_stories": found.effective_stories,
+        "p": np.minimum(1.0, (one.n_experts - 1) * p),
     }  # fmt: skip
-    columns["wilson_low"], columns["wilson_high"] = wilson(sent.sum(axis=0), n)
-    shares = story_ratios(sent.astype(float), found.counts.astype(float), seed=seed)
-    columns["story_low"], columns["story_high"] = shares.low, shares.high
+    columns["wilson_low"], columns["wilson_high"] = wilson(sent, n)
+    ends = share_interval(one, found.ids, favoured, seed=seed)
+    columns["story_low"], columns["story_high"] = ends
     values = zip(*(_short(column) for column in columns.values()))
-    return [
-        {"layer": routed.name, "token": name(row[0]), **dict(zip(columns, row))} for row in values
-    ]
+    return [{"layer": one.name, "token": name(row[0]), **dict(zip(columns, row))} for row in values]
 
 
 def discoveries(tokens: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +41,7 @@ class Decisions:
         expert: Chosen by each layer's router.
         margin_logits: Logit of the chosen expert less the best other one.
         entropy_nats: Of the router's probabilities.
-        inputs: What each layer's router read.
+        inputs: What each layer's router read; empty where it is not kept.
         n_experts: In a layer.
         n_stories: In the corpus.
         d_vocab: Number of token ids.
@@ -54,7 +56,7 @@ class Decisions:
     expert: Int[np.ndarray, "layer n"]
     margin_logits: Float[np.ndarray, "layer n"]
     entropy_nats: Float[np.ndarray, "layer n"]
-    inputs: Float[np.ndarray, "layer n d_model"]
+    inputs: Float[np.ndarray, "layer n_kept d_model"]
     n_experts: int
     n_stories: int
     d_vocab: int
@@ -102,7 +104,36 @@ def collect(
     *,
     share: Callable[[int, int], None] = lambda done, n: None,
 ) -> Decisions:
-    """Run a stage with experts and note what its routers read and decided.
+    """Run a stage with experts and keep what its routers read and decided.
+
+    Args:
+        model: A stage with experts.
+        rows: Token rows of its tokenizer.
+        n_rows: How many of them, from the first.
+        share: Called with rows done and rows in all.
+    """
+    found = list(decision_parts(model, rows, n_rows, share=share))
+    place = np.cumsum([0, *(len(part.token) for part in found)])
+    before = [np.where(part.before == NONE, NONE, part.before + at)
+              for part, at in zip(found, place)]  # fmt: skip
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in found], axis=-1)
+        for name in ("token", "previous", "position", "row", "story",
+                     "expert", "margin_logits", "entropy_nats")
+    }  # fmt: skip
+    joined["inputs"] = np.concatenate([part.inputs for part in found], axis=1)
+    return dataclasses.replace(found[0], before=np.concatenate(before), **joined)
+
+
+def decision_parts(
+    model: StageModel,
+    rows: Rows,
+    n_rows: int,
+    *,
+    inputs: bool = True,
+    share: Callable[[int, int], None] = lambda done, n: None,
+) -> Iterator[Decisions]:
+    """The decisions of a few rows at a time, which is all that is held of a corpus.
 
     All positions but the last of each row are read, as in the article, which is what the model
     predicts from; positions with a special token are left out.
@@ -111,33 +142,33 @@ def collect(
         model: A stage with experts.
         rows: Token rows of its tokenizer.
         n_rows: How many of them, from the first.
+        inputs: Whether to keep what the routers read; `Decisions.inputs` is empty otherwise.
         share: Called with rows done and rows in all.
     """
-    tokens = np.asarray(rows.tokens[:n_rows, :-1]).astype(np.int64)
-    kept = np.isin(tokens, special_ids(model), invert=True)
-    parts = []
+    assert model.config.experts is not None
+    special = special_ids(model)
     for start in range(0, n_rows, BATCH_ROWS):
         stop = min(start + BATCH_ROWS, n_rows)
-        parts.append(_route(model, torch.from_numpy(tokens[start:stop]), kept[start:stop]))
+        tokens = np.asarray(rows.tokens[start:stop, :-1]).astype(np.int64)
+        kept = np.isin(tokens, special, invert=True)
+        expert, margin, entropy, read = _route(model, torch.from_numpy(tokens), kept, inputs)
+        row, position = np.nonzero(kept)
+        yield Decisions(
+            token=tokens[kept],
+            previous=np.where(position > 0, tokens[row, position - 1], NONE),
+            position=position,
+            row=start + row,
+            story=rows.story_ids(slice(start, stop))[:, :-1][kept].astype(np.int64),
+            before=_before(row, position),
+            expert=expert,
+            margin_logits=margin,
+            entropy_nats=entropy,
+            inputs=read,
+            n_experts=model.config.experts.count,
+            n_stories=rows.n_stories,
+            d_vocab=model.config.d_vocab,
+        )
         share(stop, n_rows)
-    expert, margin, entropy, inputs = (np.concatenate(found, axis=1) for found in zip(*parts))
-    row, position = np.nonzero(kept)
-    assert model.config.experts is not None
-    return Decisions(
-        token=tokens[kept],
-        previous=np.where(position > 0, tokens[row, position - 1], NONE),
-        position=position,
-        row=row,
-        story=rows.story_ids(slice(n_rows))[:, :-1][kept].astype(np.int64),
-        before=_before(row, position),
-        expert=expert,
-        margin_logits=margin,
-        entropy_nats=entropy,
-        inputs=inputs,
-        n_experts=model.config.experts.count,
-        n_stories=rows.n_stories,
-        d_vocab=model.config.d_vocab,
-    )
 
 
 def _before(row: Int[np.ndarray, " n"], position: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -150,16 +181,19 @@ def _before(row: Int[np.ndarray, " n"], position: Int[np.ndarray, " n"]) -> Int[
 
 @torch.no_grad()
 def _route(
-    model: StageModel, tokens: Int[Tensor, "row pos"], kept: Bool[np.ndarray, "row pos"]
+    model: StageModel,
+    tokens: Int[Tensor, "row pos"],
+    kept: Bool[np.ndarray, "row pos"],
+    keep_inputs: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Expert, margin, entropy and input of the kept positions, a layer first."""
+    """Expert, margin, entropy and, if asked for, input of the kept positions, a layer first."""
     mask = torch.from_numpy(kept)
     read: list[Tensor] = []
     logits: list[Tensor] = []
     chosen: list[Tensor] = []
 
     def listen(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        read.append(inputs[0][mask])
+        read.append(inputs[0][mask] if keep_inputs else inputs[0][:0, 0])
         logits.append(output[mask])
 
     def note(act: Tensor, hook: HookPoint) -> None:

@@ -8,16 +8,27 @@ The intervals leave out groups of stories; what is subtracted is taken as known 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import xlogy
 
+from lt_interp.methods.moe_routing.contingency import group_totals, left_out_information_nats
 from lt_interp.methods.moe_routing.decisions import NONE
 from lt_interp.methods.moe_routing.exchange import Exchange
 from lt_interp.methods.moe_routing.routed import Routed
-from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
+from lt_interp.methods.moe_routing.story_groups import ends
+from lt_interp.methods.moe_routing.tally import (
+    PAIR,
+    POSITION,
+    PREVIOUS,
+    TOKEN,
+    TOKEN_OF_PAIR,
+    Tallied,
+    tallied,
+)
 
 INFORMATION_DRAWS = 99
 INFORMATION = {
@@ -28,9 +39,6 @@ INFORMATION = {
 }  # fmt: skip
 
 ENTROPY = "entropy of the expert"
-TOKEN = "token"
-PREVIOUS = "previous token"
-POSITION = "position"
 CONTEXT = "previous token, given the token"
 RESIDUAL = "left open by the token"
 
@@ -62,8 +70,76 @@ def mutual_information_nats(
     return np.asarray(np.maximum(information, 0.0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What one label tells of the expert, uncorrected.
+
+    Attributes:
+        value_nats: Of all decisions that have the label.
+        left_out: The same without each group of stories.
+        n: Decisions that have the label.
+    """
+
+    value_nats: float
+    left_out: Float[np.ndarray, " group"]
+    n: int
+
+
+def told_by(one: Tallied, quantity: str) -> Told:
+    """What one of `TOKEN`, `PREVIOUS`, `POSITION` and `CONTEXT` tells of the expert.
+
+    Args:
+        one: A set of decisions.
+        quantity: Which; what the previous token tells given the token is what the pair tells less
+            what its token tells alone.
+    """
+    if quantity == CONTEXT:
+        pair, alone = told_by(one, PAIR), told_by(one, TOKEN_OF_PAIR)
+        return Told(value_nats=pair.value_nats - alone.value_nats,
+                    left_out=pair.left_out - alone.left_out, n=pair.n)  # fmt: skip
+    counts = one.tally.labels[quantity]
+    label, group, sent = counts.table()
+    sent = one.pool(sent)
+    value, left_out = left_out_information_nats(label, group, sent, n_groups=counts.n_groups)
+    return Told(value_nats=value, left_out=left_out, n=int(sent.sum()))
+
+
+def left_out_entropies(one: Tallied) -> Float[np.ndarray, " group"]:
+    """Entropy of the expert without each group of stories."""
+    counts = one.tally.labels[TOKEN]
+    _, group, sent = counts.table()
+    of_group = group_totals(group, one.pool(sent), n_groups=counts.n_groups)
+    everything = of_group.sum(axis=0)
+    return entropy_nats(everything - of_group if len(of_group) > 1 else of_group)
+
+
+def plain_rows(one: Tallied) -> list[dict[str, Any]]:
+    """Every quantity without correction, so without an exchange: the value and its interval.
+
+    Args:
+        one: A set of decisions.
+    """
+    entropy, entropies = (
+        float(entropy_nats(one.token_counts().sum(axis=0))),
+        left_out_entropies(one),
+    )
+    told = {quantity: told_by(one, quantity) for quantity in (TOKEN, PREVIOUS, POSITION, CONTEXT)}
+    told[RESIDUAL] = Told(value_nats=entropy - told[TOKEN].value_nats,
+                          left_out=entropies - told[TOKEN].left_out, n=one.n)  # fmt: skip
+    told[ENTROPY] = Told(value_nats=entropy, left_out=entropies, n=one.n)
+    rows = []
+    for quantity, found in told.items():
+        low, high = ends(found.value_nats, found.left_out)
+        rows.append({
+            "layer": one.name, "quantity": quantity, "value_nats": found.value_nats,
+            "share_of_entropy": _share(found.value_nats, entropy), "low": low, "high": high,
+            "n_decisions": found.n,
+        })  # fmt: skip
+    return rows
+
+
 def information_rows(
-    routed: Routed, *, seed: int, draws: int = INFORMATION_DRAWS
+    routed: Routed, *, seed: int, draws: int = INFORMATION_DRAWS, one: Tallied | None = None
 ) -> list[dict[str, Any]]:
     """Every quantity of one set of decisions.
 
@@ -76,9 +152,12 @@ def information_rows(
         routed: A set of decisions.
         seed: Of the draws.
         draws: How many.
+        one: What is counted of them, where that is known.
     """
+    one = one or tallied(routed)
     rng = np.random.default_rng(seed)
-    entropy = float(entropy_nats(np.bincount(routed.expert, minlength=routed.n_experts)))
+    plain = {row["quantity"]: row for row in plain_rows(one)}
+    entropy, entropies = plain[ENTROPY]["value_nats"], left_out_entropies(one)
     everything = np.arange(routed.n)
     inside = np.flatnonzero(routed.previous != NONE)
     pair = routed.token * routed.d_vocab + routed.previous
@@ -89,39 +168,27 @@ def information_rows(
         (PREVIOUS, inside, routed.previous, (routed.layer, routed.story)),
         (POSITION, everything, routed.position, (by_row, by_row)),
     ]
-    entropies = entropy_nats(_left_out(routed, everything, everything * 0).sum(axis=1))
-    low, high = ends(entropy, entropies)
-    rows: list[dict[str, Any]] = [
-        {"layer": routed.name, "quantity": ENTROPY, "value_nats": entropy,
-         "share_of_entropy": _share(entropy, entropy), "low": low, "high": high,
-         "n_decisions": routed.n, "n_draws": 0}
-    ]  # fmt: skip
+    rows: list[dict[str, Any]] = [{**plain[ENTROPY], "n_draws": 0}]
     for quantity, kept, label, blocks in asked:
-        found, null = _against_exchanges(routed, kept, label, blocks, rng, draws)
-        left_out = _left_out_information(routed, kept, label)
-        rows.append(_row(routed, quantity, found, null, entropy, len(kept), left_out))
-    tokens = _left_out_information(routed, everything, routed.token)
-    rows.append(_residual(rows[1], entropy, entropies - tokens))
+        null = _exchanged(routed, kept, label, blocks, rng, draws)
+        rows.append(_row(routed.name, quantity, told_by(one, quantity), null, entropy))
+    rows.append(_residual(rows[1], entropy, entropies - told_by(one, TOKEN).left_out))
     if len(inside):
-        alone = float(mutual_information_nats(_table(routed.token[inside], routed.expert[inside],
-                                                     routed.n_experts)))  # fmt: skip
-        found, null = _against_exchanges(routed, inside, pair, (by_token, routed.story), rng, draws)
-        left_out = _left_out_information(routed, inside, pair)
-        left_out = left_out - _left_out_information(routed, inside, routed.token)
-        found, null = found - alone, null - alone
-        rows.append(_row(routed, CONTEXT, found, null, entropy, len(inside), left_out))
+        null = _exchanged(routed, inside, pair, (by_token, routed.story), rng, draws)
+        null = null - told_by(one, TOKEN_OF_PAIR).value_nats
+        rows.append(_row(routed.name, CONTEXT, told_by(one, CONTEXT), null, entropy))
     return rows
 
 
-def _against_exchanges(
+def _exchanged(
     routed: Routed,
     kept: Int[np.ndarray, " m"],
     label: Int[np.ndarray, " n"],
     blocks: tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]],
     rng: np.random.Generator,
     draws: int,
-) -> tuple[float, Float[np.ndarray, " draw"]]:
-    """The information between label and expert, and that after each exchange.
+) -> Float[np.ndarray, " draw"]:
+    """The information between label and expert after each exchange.
 
     Args:
         routed: A set of decisions.
@@ -132,7 +199,7 @@ def _against_exchanges(
         draws: How many exchanges.
     """
     if not len(kept):
-        return 0.0, np.zeros(draws)
+        return np.zeros(draws)
     label = np.unique(label[kept], return_inverse=True)[1]
     exchange = Exchange(blocks[0][kept], blocks[1][kept])
     label, expert = label[exchange.order], routed.expert[kept][exchange.order]
@@ -140,30 +207,7 @@ def _against_exchanges(
         float(mutual_information_nats(_table(label, expert[exchange.draw(rng)], routed.n_experts)))
         for _ in range(draws)
     ]
-    return float(mutual_information_nats(_table(label, expert, routed.n_experts))), np.array(null)
-
-
-def _left_out_information(
-    routed: Routed, kept: Int[np.ndarray, " m"], label: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, " group"]:
-    """The information between label and expert without each group of stories."""
-    if not len(kept):
-        return np.zeros(1)
-    return mutual_information_nats(_left_out(routed, kept, label))
-
-
-def _left_out(
-    routed: Routed, kept: Int[np.ndarray, " m"], label: Int[np.ndarray, " n"]
-) -> Int[np.ndarray, "group label expert"]:
-    """Counts of label and expert of the decisions that are looked at, without each group.
-
-    With a single group, which leaves nothing to count, all is counted.
-    """
-    labels, place = np.unique(label[kept], return_inverse=True)
-    counts = left_out_counts(routed.story[kept], place, routed.expert[kept],
-                             n_labels=len(labels), n_experts=routed.n_experts)  # fmt: skip
-    return counts if len(counts) > 1 else counts + _table(place, routed.expert[kept],
-                                                          routed.n_experts)  # fmt: skip
+    return np.array(null)
 
 
 def _table(
@@ -175,18 +219,17 @@ def _table(
 
 
 def _row(
-    routed: Routed, quantity: str, value: float, null: Float[np.ndarray, " draw"], entropy: float,
-    n: int, left_out: Float[np.ndarray, " group"],
-) -> dict[str, Any]:  # fmt: skip
-    mean = float(null.mean())
-    low, high = ends(value - mean, left_out)
+    layer: str, quantity: str, told: Told, null: Float[np.ndarray, " draw"], entropy: float
+) -> dict[str, Any]:
+    value, mean = told.value_nats, float(null.mean())
+    low, high = ends(value - mean, told.left_out)
     # An exchange may give the same decisions, and the same sum up to rounding.
     as_much = int((null >= value - 1e-12).sum())
     return {
-        "layer": routed.name, "quantity": quantity, "value_nats": value,
+        "layer": layer, "quantity": quantity, "value_nats": value,
         "share_of_entropy": _share(value, entropy), "null_mean": mean, "corrected": value - mean,
         "corrected_share_of_entropy": _share(value - mean, entropy), "low": low, "high": high,
-        "p": (1 + as_much) / (1 + len(null)), "n_decisions": n, "n_draws": len(null),
+        "p": (1 + as_much) / (1 + len(null)), "n_decisions": told.n, "n_draws": len(null),
     }  # fmt: skip
 
 

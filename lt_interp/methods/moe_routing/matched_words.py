@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lt_interp.methods.moe_routing.by_token import Z, token_stories, wilson
+from lt_interp.methods.moe_routing.by_token import Z, wilson
 from lt_interp.methods.moe_routing.feelings import feeling_words
 from lt_interp.methods.moe_routing.matching import (
     difference_interval,
@@ -17,7 +17,7 @@ from lt_interp.methods.moe_routing.matching import (
     frequency_blocks,
     permutation_test,
 )
-from lt_interp.methods.moe_routing.routed import Routed
+from lt_interp.methods.moe_routing.tally import Tallied
 
 LEAST_WORD = 20  # decisions of a word in a layer: its share is then known to about 0.1
 FREQUENCY, CLASS_TOO = "frequency", "frequency and class"
@@ -43,49 +43,55 @@ class Words:
     Attributes:
         ids: Token ids.
         feeling: Which are feeling words.
-        count: Decisions of each.
-        sent: Decisions of each story, word and expert.
+        sent: Decisions of each word and expert.
         classes: Number of each one's class.
     """
 
     ids: Int[np.ndarray, " word"]
     feeling: Bool[np.ndarray, " word"]
-    count: Int[np.ndarray, " word"]
-    sent: Int[np.ndarray, "story word expert"]
+    sent: Int[np.ndarray, "word expert"]
     classes: Int[np.ndarray, " word"]
+
+    @property
+    def count(self) -> Int[np.ndarray, " word"]:
+        """Decisions of each."""
+        return self.sent.sum(axis=1)
 
     @property
     def shares(self) -> Float[np.ndarray, "word expert"]:
         """Share of each word's decisions that an expert got."""
-        return self.sent.sum(axis=0) / self.count[:, None]
+        return self.sent / self.count[:, None]
 
 
-def words_of(routed: Routed, tokens: Sequence[str], classes: Sequence[str]) -> Words:
+def words_of(one: Tallied, tokens: Sequence[str], classes: Sequence[str]) -> Words:
     """The words among the tokens: a space and at least two letters.
 
     Args:
-        routed: A set of decisions.
+        one: A set of decisions.
         tokens: The text of every token id.
         classes: The class of every token id.
     """
-    least = LEAST_WORD * len(np.unique(routed.layer))
-    found = token_stories(routed, least=least)
+    sent = one.token_counts()
+    enough = np.flatnonzero(sent.sum(axis=1) >= LEAST_WORD * len(one.layers))
     is_word = [tokens[i][:1] == " " and tokens[i][1:].isalpha() and len(tokens[i]) > 2
-               for i in found.ids]  # fmt: skip
-    some = np.flatnonzero(np.array(is_word, dtype=bool))
-    ids = found.ids[some]
+               for i in enough.tolist()]  # fmt: skip
+    ids = enough[np.array(is_word, dtype=bool)]
+    place = {name: number for number, name in enumerate(sorted({classes[i] for i in ids}))}
     return Words(
         ids=ids,
         feeling=np.array([tokens[i][1:].lower() in feeling_words() for i in ids], dtype=bool),
-        count=found.counts.sum(axis=0)[some],
-        sent=found.sent[:, some],
-        classes=np.unique([classes[i] for i in ids], return_inverse=True)[1].astype(np.int64)
-        if len(ids) else np.zeros(0, dtype=np.int64),
-    )  # fmt: skip
+        sent=sent[ids],
+        classes=np.array([place[classes[i]] for i in ids], dtype=np.int64),
+    )
 
 
 def feeling_rows(
-    words: Words, random: Int[np.ndarray, "draw word expert"], *, layer: str, seed: int
+    words: Words,
+    by_story: Int[np.ndarray, "story word expert"],
+    random: Int[np.ndarray, "draw word expert"],
+    *,
+    layer: str,
+    seed: int,
 ) -> list[dict[str, Any]]:
     """The permutation test, for every expert but the first.
 
@@ -95,6 +101,7 @@ def feeling_rows(
 
     Args:
         words: Of one set of decisions.
+        by_story: Decisions of each story, word and expert.
         random: How often each random router sends each of the words to each expert.
         layer: Its name.
         seed: Of the permutations.
@@ -110,7 +117,7 @@ def feeling_rows(
             continue
         for expert in range(1, words.shares.shape[1]):
             asked = (words.feeling[both], strata[both])
-            sent = words.sent[:, both]
+            sent = by_story[:, both]
             found = permutation_test(words.shares[both, expert], *asked, seed=seed)
             difference, deviation = differences(drawn[:, both, expert], *asked)
             low, high = difference_interval(sent[..., expert], sent.sum(axis=2), *asked, seed=seed)

@@ -19,7 +19,9 @@ from lt_interp.methods.moe_routing.other_routers import (
 )
 from lt_interp.methods.moe_routing.routed import Routed
 from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
+from lt_interp.methods.moe_routing.streamed import token_share_left_out
 from lt_interp.methods.moe_routing.summaries import TOKEN_SHARE, common_tokens, summarise
+from lt_interp.methods.moe_routing.tally import Tallied
 from lt_interp.methods.significance import false_discovery_q
 
 NULLS = {
@@ -30,7 +32,7 @@ NULLS = {
 
 
 def null_rows(
-    sets: list[Routed], layers: list[OtherRouters], *, least: int
+    sets: list[Routed], counted: list[Tallied], layers: list[OtherRouters], *, least: int
 ) -> list[dict[str, Any]]:
     """Every statistic of `summaries` under every null model, and the agreement with no context.
 
@@ -40,15 +42,16 @@ def null_rows(
 
     Args:
         sets: Layers apart and pooled.
+        counted: What is counted of each set.
         layers: What other routers make of each layer.
         least: Decisions that a token needs to count.
     """
     rows = []
-    for one in sets:
+    for one, tallied in zip(sets, counted, strict=True):
         inside = layers if one.name == POOLED else [layers[int(one.name)]]
-        common = common_tokens(one, least=least)
-        actual = summarise(one.token_counts()[None], common)
-        own = _token_share(_left_out(one, one.expert))
+        common = common_tokens(tallied, least=least)
+        actual = summarise(tallied.token_counts()[None], common)
+        own = token_share_left_out(tallied)
         alone = _token_share(_left_out(one, np.concatenate([x.without_context for x in inside])))
         for null in inside[0].counts:
             counts = np.sum([layer.counts[null] for layer in inside], axis=0)

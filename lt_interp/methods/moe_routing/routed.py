@@ -92,3 +92,22 @@ def sets(decisions: Decisions) -> list[Routed]:
     layers = range(decisions.n_layers)
     apart = [routed(decisions, [layer]) for layer in layers]
     return [*apart, routed(decisions, list(layers))] if decisions.n_layers > 1 else apart
+
+
+def sent_by_story(
+    routed: Routed, ids: Int[np.ndarray, " token"]
+) -> Int[np.ndarray, "story token expert"]:
+    """Decisions of each story for each of some tokens and each expert.
+
+    Args:
+        routed: A set of decisions.
+        ids: The tokens.
+    """
+    place = np.full(routed.d_vocab, -1)
+    place[ids] = np.arange(len(ids))
+    some = place[routed.token] >= 0
+    shape = (routed.n_stories, len(ids), routed.n_experts)
+    code = np.ravel_multi_index(
+        (routed.story[some], place[routed.token[some]], routed.expert[some]), shape
+    )
+    return np.bincount(code, minlength=int(np.prod(shape))).reshape(shape)

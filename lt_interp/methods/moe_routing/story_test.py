@@ -14,22 +14,23 @@ from jaxtyping import Float, Int
 from scipy.special import betainc
 
 
-def effective_stories(counts: Int[np.ndarray, "story token"]) -> Float[np.ndarray, " token"]:
+def effective_stories(
+    total: Int[np.ndarray, " token"], squares: Int[np.ndarray, " token"]
+) -> Float[np.ndarray, " token"]:
     """How many independent decisions a token's occurrences are worth at least.
 
     Args:
-        counts: Occurrences of each token in each story.
+        total: Occurrences of each token.
+        squares: Of each token, the sum over stories of its squared occurrences.
 
     Returns:
         Between 1 (all in one story) and the number of stories; 0 for a token that never occurs.
 
     Example:
-        >>> effective_stories(np.array([[2], [2], [0]]))
+        >>> effective_stories(np.array([4]), np.array([2 * 2 + 2 * 2]))
         array([2.])
     """
-    counts = counts.astype(np.float64)
-    squares = np.square(counts).sum(axis=0)
-    return np.square(counts.sum(axis=0)) / np.maximum(squares, 1)
+    return np.square(total.astype(np.float64)) / np.maximum(squares, 1)
 
 
 def story_p_values(

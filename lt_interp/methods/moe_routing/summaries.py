@@ -10,8 +10,8 @@ from scipy.stats import false_discovery_control
 
 from lt_interp.methods.moe_routing.by_token import FDR, RULE, token_stories
 from lt_interp.methods.moe_routing.information import entropy_nats, mutual_information_nats
-from lt_interp.methods.moe_routing.routed import Routed
-from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
+from lt_interp.methods.moe_routing.story_test import story_p_values
+from lt_interp.methods.moe_routing.tally import Tallied
 
 LARGEST_LOAD = "largest load"
 TOKEN_SHARE = "information of the token, share of entropy"
@@ -33,10 +33,10 @@ class CommonTokens:
     effective_stories: Float[np.ndarray, " token"]
 
 
-def common_tokens(routed: Routed, *, least: int) -> CommonTokens:
+def common_tokens(one: Tallied, *, least: int) -> CommonTokens:
     """The tokens of a set that have enough decisions."""
-    found = token_stories(routed, least=least)
-    return CommonTokens(ids=found.ids, effective_stories=effective_stories(found.counts))
+    found = token_stories(one, least=least)
+    return CommonTokens(ids=found.ids, effective_stories=found.effective_stories)
 
 
 def summarise(
