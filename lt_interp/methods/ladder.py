@@ -1,4 +1,4 @@
-"""The ladder at a glance: every stage with its size, its training and its perplexity."""
+"""Every stage at a glance, by family: its size, its training and its perplexity."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Rung(TypedDict):
 
     Attributes:
         id: Name of the stage, or of the checkpoint where it is a further one.
+        family: Whose article the stage is from.
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
         parameters: Counted from the weights.
         tokens_seen: Tokens predicted in training.
@@ -29,6 +30,7 @@ class Rung(TypedDict):
     """
 
     id: str
+    family: str
     adds: str
     parameters: int
     tokens_seen: int | None
@@ -37,7 +39,7 @@ class Rung(TypedDict):
 
 
 def ladder() -> list[Rung]:
-    """Every stage in order, trained or not, then the further checkpoints (other seeds)."""
+    """Every stage of every family in order, trained or not, then further checkpoints (seeds)."""
     shipped = shipped_checkpoints()
     checkpoints = {found.name: found for found in find_checkpoints(shipped)} if shipped else {}
     further = [name for name in checkpoints if name not in STAGES]
@@ -62,6 +64,7 @@ class Ladder(pd.DataFrame):
 # What a notebook shows of each column: its heading, and how a value is written.
 _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "id": ("stage", str),
+    "family": ("family", str),
     "adds": ("adds", str),
     "parameters": ("parameters", "{:,}".format),
     "tokens_seen": ("tokens seen", "{:,.0f}".format),
@@ -71,9 +74,10 @@ _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def stages() -> Ladder:
-    """The ladder as a table, which a notebook shows as one."""
+    """Every stage as a table, which a notebook shows as one."""
     columns = {
         "id": str,
+        "family": str,
         "adds": str,
         "parameters": int,
         "tokens_seen": int,
@@ -87,6 +91,7 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
     if checkpoint is None:
         return Rung(
             id=name,
+            family=STAGES[name].family,
             adds=STAGES[name].adds,
             parameters=count(built_shapes(STAGES[name].config)),
             tokens_seen=None,
@@ -98,6 +103,7 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
     further = f" ({kind})" if name != checkpoint.stage or kind == "converted" else ""
     return Rung(
         id=name,
+        family=checkpoint.family,
         adds=f"{checkpoint.adds}{further}",
         parameters=count(weight_shapes(checkpoint)),
         tokens_seen=checkpoint.card["tokens_seen"],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer
+from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer, stored_sha256
 from lt_interp.errors import InputError
 from lt_interp.files import read_json, sha256_file, trained_folder, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import FAMILIES
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
@@ -96,9 +95,14 @@ def find_checkpoint(name: str | Path) -> Path:
     )
 
 
-def shipped_checkpoints() -> list[str]:
-    """Names of the checkpoints in the `trained` folder."""
-    return sorted(path.parent.name for path in trained_folder().glob(f"*/{CARD}"))
+def shipped_checkpoints(*, family: str | None = None) -> list[str]:
+    """Names of the checkpoints in the `trained` folder, of all families or of one."""
+    folders = sorted(path.parent for path in trained_folder().glob(f"*/{CARD}"))
+    return [
+        folder.name
+        for folder in folders
+        if family is None or read_config(folder)["stage"] in FAMILIES[family]
+    ]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -139,20 +143,19 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def is_shipped(tokenizer_sha256: str) -> bool:
     """Whether a tokenizer is one of those in the `trained` folder."""
-    return any(tokenizer.sha256 == tokenizer_sha256 for tokenizer in _shipped_tokenizers())
+    return any(stored_sha256(folder) == tokenizer_sha256 for folder in _shipped_tokenizers())
 
 
-def _shipped_tokenizers() -> Iterator[Tokenizer]:
-    for folder in sorted((trained_folder() / "tokenizers").glob("*")):
-        yield load_tokenizer(folder)
+def _shipped_tokenizers() -> list[Path]:
+    return sorted((trained_folder() / "tokenizers").glob("*"))
 
 
 def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:
     """The tokenizer a checkpoint was trained with: in its own folder, or among the shipped ones."""
-    own = [load_tokenizer(folder / "tokenizer")] if (folder / "tokenizer").is_dir() else []
-    for tokenizer in chain(own, _shipped_tokenizers()):
-        if tokenizer.sha256 == sha256:
-            return tokenizer
+    own = [folder / "tokenizer"] if (folder / "tokenizer").is_dir() else []
+    for place in (*own, *_shipped_tokenizers()):
+        if stored_sha256(place) == sha256:
+            return load_tokenizer(place)
     raise InputError(
         f"{folder} needs a tokenizer with sha256 {sha256[:12]}... that is not shipped; "
         "put its folder there as `tokenizer`"
