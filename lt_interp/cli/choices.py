@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
     from lt_interp.methods.checkpoints import Checkpoint
+    from lt_interp.model.config import ModelConfig
     from lt_interp.stages import Stage
 
 LARGEST_SEED = 2**32 - 1
@@ -49,6 +51,23 @@ def chosen_stages(
 
     whole = _whole_family(names, all_, family)
     return [get_stage(name) for name in dict.fromkeys(FAMILIES[whole] if whole else names or ())]
+
+
+def chosen_config(stage: str) -> tuple[str, ModelConfig]:
+    """A stage's id and its model: of the stage as it is listed, or of a checkpoint's folder.
+
+    Raises:
+        InputError: There is no such stage, or the folder holds no checkpoint.
+    """
+    if not Path(stage).is_dir():
+        from lt_interp.stages import get_stage
+
+        return get_stage(stage).id, get_stage(stage).config
+    from lt_interp.model.config import ModelConfig
+    from lt_interp.training.checkpoint import read_config
+
+    stored = read_config(Path(stage))
+    return stored["stage"], ModelConfig.from_dict(stored["model"])
 
 
 def _whole_family(names: Sequence[str] | None, all_: bool, family: str | None) -> str | None:

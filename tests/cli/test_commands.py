@@ -54,6 +54,25 @@ def test_stages_as_a_table_keeps_every_word(run: Any) -> None:
         assert re.search(rf" {stage.family} .*{re.escape(stage.adds)}", line)
 
 
+def test_params_as_json_states_both_counts_and_their_difference(run: Any, runs: Path) -> None:
+    found = document(run("params", "gpt_learned", "--json"))
+    lines = {line["component"]: line for line in found["components"]}
+    assert (found["id"], found["family"]) == ("gpt_learned", "four_layer_gpt")
+    total = lines["total"]
+    assert (total["parameters"], total["article_parameters"]) == (5_846_528, 5_841_408)
+    assert total["difference"] == 4 * lines["feed-forward biases"]["difference"] == 5_120
+    # a checkpoint's folder is counted as it is, with its own vocabulary
+    own = document(run("params", runs / "04_attention", "--json"))["components"][-1]
+    n_weights = sum(p.numel() for p in lt.load(runs / "04_attention").parameters())
+    assert (own["component"], own["parameters"]) == ("total", n_weights)
+
+
+def test_params_as_a_table_has_the_formulas_and_the_articles_column_if_it_has_one(run: Any) -> None:
+    lines = run("params", "byte_gpt").stdout.splitlines()
+    assert re.search(r"feed-forward .*3 × d_model × d_mlp +3 × 64 × 172 +33,024 +33,024", lines[5])
+    assert "article's" not in run("params", "char_gpt").stdout
+
+
 def test_hooks_lists_the_table_of_the_stage_as_it_is(run: Any, runs: Path) -> None:
     result = run("hooks", "10_moe")
     lines = result.stdout.splitlines()[2:]
