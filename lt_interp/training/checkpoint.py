@@ -44,25 +44,27 @@ def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.
     write_bytes(folder / WEIGHTS, save(tensors))
 
 
-def load(name: str | Path) -> StageModel:
+def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
     """Open a trained stage.
 
     Args:
         name: The name of a shipped checkpoint, such as `"09_multi_head"`, or a folder.
+        n_ctx: Tokens that it is to read at once, where they are more than it was trained on.
 
     Returns:
         The model in float32 and eval mode, with the tokenizer it was trained with.
 
     Raises:
-        InputError: There is no such checkpoint, or its files are damaged or do not fit together.
+        InputError: There is no such checkpoint, its files are damaged or do not fit together, or
+            it cannot read as much as `n_ctx`.
     """
     folder = find_checkpoint(name)
-    config = read_config(folder)
+    stored = read_config(folder)
     card = read_card(folder)
+    config = ModelConfig.from_dict(stored["model"])
+    config = config.lengthened(n_ctx or config.n_ctx)
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
-    model = StageModel(
-        ModelConfig.from_dict(config["model"]), tokenizer=tokenizer, name=config["stage"]
-    )
+    model = StageModel(config, tokenizer=tokenizer, name=stored["stage"])
     load_weights(model, folder)
     if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
