@@ -24,6 +24,7 @@ from lt_interp.cli.report import report
 from lt_interp.cli.stages import stages
 from lt_interp.cli.tokenizer import tokenizer
 from lt_interp.cli.train import train
+from lt_interp.cli.xray import xray
 
 app = typer.Typer(
     cls=ExitStatus,
@@ -32,7 +33,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stages, params, hooks, evaluate, generate, train, convert, analyze, report, export):
+for command in (
+    stages,
+    params,
+    hooks,
+    evaluate,
+    generate,
+    xray,
+    train,
+    convert,
+    analyze,
+    report,
+    export,
+):
     app.command()(command)
 app.add_typer(tokenizer, name="tokenizer")
 

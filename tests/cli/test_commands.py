@@ -162,6 +162,30 @@ def test_generate_nothing_gives_the_prompt_back(run: Any, runs: Path) -> None:
     assert run("generate", runs / "03_bigram", "Tom", "--max-new-tokens", "0").stdout == "Tom\n"
 
 
+def test_xray_prints_one_document_or_the_tables_and_writes_a_page(
+    run: Any, runs: Path, tmp_path: Path
+) -> None:
+    words = ["xray", "Tom saw", "--stage", runs / "04_attention"]
+    found = document(run(*words, "--json", "--pos", "2", "--seed", "7"))
+    model = lt.load(runs / "04_attention")
+    _, cache = model.run_with_cache("Tom saw")
+    steps = {step["hook"]: step for step in found["steps"]}
+    for name in cache:
+        assert steps[name]["shape"] == " × ".join(map(str, cache[name].shape[1:]))
+    values = cache["blocks.0.attn.hook_v"][0, 2]
+    assert steps["blocks.0.attn.hook_v"]["norm"] == pytest.approx(float(values.norm()), rel=1e-6)
+    assert (found["pos"], found["seed"], found["stage"]) == (2, 7, "04_attention")
+    page = tmp_path / "page.md"
+    result = run(*words, "--out", page)
+    assert result.exit_code == 0, result.output
+    text = page.read_text(encoding="utf-8")
+    for name in cache:
+        assert f" {name} " in result.stdout
+        assert name in text
+    assert result.stdout.splitlines()[-1] in re.sub("</?code>", "", text)
+    assert "X-ray of <code>Tom saw</code> in <code>04_attention</code>" in text
+
+
 def test_tokenizer_build_counts_a_file_whole_and_a_folder_by_its_training_split(
     run: Any, stories_file: Path, tmp_path: Path
 ) -> None:
