@@ -20,6 +20,8 @@ class Recipe:
         epochs: Passes over the training rows.
         max_steps: End after so many steps even if epochs are left.
         batch_rows: Rows a step.
+        accumulate: Parts that a step's rows are read in, their gradients added: less memory, and
+            the same step (but for `balance_weight`, which then balances each part).
         row_tokens: Tokens of a row, where they are fewer than the stage's context.
         optimizer: `"adamw"` for every parameter, or `"muon"` for the matrices inside blocks and
             AdamW for the rest (embeddings, unembedding, biases, norms, router).
@@ -46,6 +48,7 @@ class Recipe:
     epochs: float = 1
     max_steps: int | None = None
     batch_rows: int
+    accumulate: int = 1
     row_tokens: int | None = None
     optimizer: Literal["adamw", "muon"]
     lr: float
@@ -69,6 +72,10 @@ class Recipe:
         for name in ("epochs", "batch_rows", "lr", "validate_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.accumulate < 1 or self.batch_rows % self.accumulate:
+            raise InputError(
+                f"accumulate must part batch_rows {self.batch_rows} equally, not {self.accumulate}"
+            )
         if not 0 < self.decay_share <= 1:
             raise InputError(f"decay_share must be above 0 and at most 1, not {self.decay_share}")
         if self.validate_every % self.log_every:
@@ -175,7 +182,12 @@ _ARTICLE_FAMILIES: dict[str, dict[str, Any]] = {
         "initialisation": "normal",
         "validate_every": 250,
     },
-    "four_layer_gpt": {**_one_rate(1e-4), "batch_rows": 128, "initialisation": "normal"},
+    "four_layer_gpt": {
+        **_one_rate(1e-4),
+        "batch_rows": 128,
+        "accumulate": 16,
+        "initialisation": "normal",
+    },
 }
 # Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
 _LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {"10_moe_gated": {"balance_weight": 0.01}}

@@ -62,6 +62,12 @@ def test_the_other_articles_recipes(
     assert (recipe.initialisation, recipe.schedule) == ("normal", "constant")
 
 
+def test_the_four_layer_gpt_gathers_128_rows_in_parts_of_eight() -> None:
+    recipe = recipe_for("article", "gpt_rope")
+    assert (recipe.batch_rows, recipe.batch_rows // recipe.accumulate) == (128, 8)
+    assert recipe.lr == recipe.lr_embed == 1e-4
+
+
 def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
     assert recipe_for("article", "byte_gpt").row_tokens == 33
     assert {recipe_for("article", stage_id).row_tokens for stage_id in LADDER} == {None}
@@ -114,6 +120,8 @@ def test_steps_of_a_corpus() -> None:
     [
         ({"epochs": 0}, "epochs must be above 0"),
         ({"batch_rows": -2}, "batch_rows must be above 0"),
+        ({"accumulate": 3}, "accumulate must part batch_rows 8 equally, not 3"),
+        ({"accumulate": 0}, "accumulate must part"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"lr": float("nan")}, "lr must be above 0"),
         ({"decay_share": 0.0}, "decay_share must be above 0"),
