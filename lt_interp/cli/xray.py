@@ -65,7 +65,9 @@ def _print(found: Result) -> None:
             row["first"] = first_numbers(row) if name == "steps" else ""
             row["token"] = visible(row.get("token", ""))
         if rows:
-            print_table(list(columns.values()), [[row[column] for column in columns] for row in rows])
+            print_table(
+                list(columns.values()), [[row[column] for column in columns] for row in rows]
+            )
             typer.echo()
     typer.echo(drawn_text(found.meta, visible(found.meta["next_token"])))
 

@@ -166,7 +166,7 @@ def test_every_stage_is_taken_or_has_its_reason(stage_id: str) -> None:
         "05": "chain",
         "06": "chain",
         "10": "experts and learned position embeddings",
-        "byte": "SwiGLU",
+        "byte": "its norms are others",
         "char_post_norm": "its norms are others",
         "char_no_residual": "chain",
         "gpt_alibi": "ALiBi",
