@@ -13,7 +13,10 @@ from lt_interp.cli.progress import bar
 def stages(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """List all stages by family: what each adds, its parameters, and how well it predicts."""
+    """List all stages by family: what each adds, its parameters, and how well it predicts.
+
+    Perplexity is by token, and families read different ones: compare within a family.
+    """
     with bar("reading checkpoints"):
         from lt_interp.methods.ladder import ladder
 

@@ -12,7 +12,7 @@ from lt_interp.article import article_stage
 from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints
 from lt_interp.methods.parameters import built_shapes, count, weight_shapes
 from lt_interp.methods.result import make_table
-from lt_interp.stages import STAGES
+from lt_interp.stages import FAMILIES, STAGES
 from lt_interp.training.checkpoint import shipped_checkpoints
 
 
@@ -25,7 +25,8 @@ class Rung(TypedDict):
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
         parameters: Counted from the weights.
         tokens_seen: Tokens predicted in training.
-        perplexity: Of every position of the validation split it was trained beside.
+        perplexity: Of every position of the validation split it was trained beside, by token: what
+            reads bytes or characters has a smaller one than what reads words.
         article_perplexity: What the article reports on its own corpus and vocabulary.
     """
 
@@ -39,11 +40,19 @@ class Rung(TypedDict):
 
 
 def ladder() -> list[Rung]:
-    """Every stage of every family in order, trained or not, then further checkpoints (seeds)."""
+    """Every stage, trained or not, family by family, further checkpoints (seeds) behind each."""
     shipped = shipped_checkpoints()
     checkpoints = {found.name: found for found in find_checkpoints(shipped)} if shipped else {}
-    further = [name for name in checkpoints if name not in STAGES]
-    return [_rung(name, checkpoints.get(name)) for name in (*STAGES, *further)]
+    further = [found for name, found in checkpoints.items() if name not in STAGES]
+    names = [
+        name
+        for family in (*FAMILIES, "")  # the last of a stage that is none of ours
+        for name in (
+            *FAMILIES.get(family, ()),
+            *(found.name for found in further if found.family == family),
+        )
+    ]
+    return [_rung(name, checkpoints.get(name)) for name in names]
 
 
 class Ladder(pd.DataFrame):
