@@ -218,7 +218,7 @@ def gpts(data: Data, small_stage: Build, tmp_path_factory: pytest.TempPathFactor
     """A model with learned positions, one with ALiBi and one with RoPE, of 16 tokens each."""
     folder = tmp_path_factory.mktemp("gpts")
     for name in ("gpt_learned", "gpt_alibi", "gpt_rope"):
-        recipe = recipe_for("article", name, batch_rows=8, max_steps=2, precision="float32")
+        recipe = recipe_for("article", name, batch_rows=8, accumulate=2, max_steps=2)
         train(small_stage(name), data, recipe, seed=1, out=folder / name)
     return folder
 
