@@ -30,7 +30,7 @@ def run(
 
     Args:
         analysis: Its name in `lt_interp.methods.registry`.
-        checkpoints: Names or folders; `None` for every shipped checkpoint.
+        checkpoints: Names or folders; `None` for every shipped one of the ladder.
         corpus: The stories, unless the command line names others.
         seed: Of the analysis.
         choices: Further keywords of the analysis.
@@ -40,7 +40,8 @@ def run(
     parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
     asked = parser.parse_args()
     try:
-        _run(analysis, checkpoints or shipped_checkpoints(), asked.corpus, asked.out, seed, choices)
+        named = checkpoints or shipped_checkpoints(family="ladder")
+        _run(analysis, named, asked.corpus, asked.out, seed, choices)
     except InputError as error:
         parser.exit(2, f"error: {error}\n")
 

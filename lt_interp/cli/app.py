@@ -18,11 +18,13 @@ from lt_interp.cli.exits import ExitStatus
 from lt_interp.cli.export import export
 from lt_interp.cli.generate import generate
 from lt_interp.cli.hooks import hooks
+from lt_interp.cli.params import params
 from lt_interp.cli.quiet import quiet_libraries
 from lt_interp.cli.report import report
 from lt_interp.cli.stages import stages
 from lt_interp.cli.tokenizer import tokenizer
 from lt_interp.cli.train import train
+from lt_interp.cli.xray import xray
 
 app = typer.Typer(
     cls=ExitStatus,
@@ -31,7 +33,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stages, evaluate, generate, hooks, train, convert, analyze, report, export):
+for command in (
+    stages,
+    params,
+    hooks,
+    evaluate,
+    generate,
+    xray,
+    train,
+    convert,
+    analyze,
+    report,
+    export,
+):
     app.command()(command)
 app.add_typer(tokenizer, name="tokenizer")
 

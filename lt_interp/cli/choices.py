@@ -3,50 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
     from lt_interp.methods.checkpoints import Checkpoint
+    from lt_interp.model.config import ModelConfig
     from lt_interp.stages import Stage
 
 LARGEST_SEED = 2**32 - 1
 
 
-def chosen_checkpoints(names: Sequence[str] | None, *, all_: bool) -> list[Checkpoint]:
-    """Checkpoints to open, in the ladder's order.
+def chosen_checkpoints(
+    names: Sequence[str] | None, *, all_: bool, family: str | None = None
+) -> list[Checkpoint]:
+    """Checkpoints to open, in the order of the stages.
 
     Args:
         names: Names of shipped checkpoints, or folders.
-        all_: Whether `--all` was given: every shipped checkpoint.
+        all_: Whether `--all` was given: every shipped checkpoint of the ladder.
+        family: What `--family` said: every shipped checkpoint of that article.
 
     Raises:
-        InputError: Names and `--all` together or neither, an unknown name, or nothing shipped.
+        InputError: More than one of the three or none, an unknown name, or nothing shipped.
     """
     from lt_interp.methods.checkpoints import find_checkpoints
     from lt_interp.training.checkpoint import shipped_checkpoints
 
-    _require_one(names, all_)
-    wanted = shipped_checkpoints() if all_ else list(dict.fromkeys(names or ()))
+    whole = _whole_family(names, all_, family)
+    wanted = shipped_checkpoints(family=whole) if whole else list(dict.fromkeys(names or ()))
     if not wanted:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
     return find_checkpoints(wanted)
 
 
-def chosen_stages(names: Sequence[str] | None, *, all_: bool) -> list[Stage]:
-    """Stages to train: the named ones, or the whole ladder.
+def chosen_stages(
+    names: Sequence[str] | None, *, all_: bool, family: str | None = None
+) -> list[Stage]:
+    """Stages to train: the named ones, the whole ladder (`--all`), or all of another article.
 
     Raises:
-        InputError: Names and `--all` together or neither, or an unknown name.
+        InputError: More than one of the three or none, or an unknown name.
     """
-    from lt_interp.stages import STAGES, get_stage
+    from lt_interp.stages import FAMILIES, get_stage
 
-    _require_one(names, all_)
-    return [get_stage(name) for name in dict.fromkeys(STAGES if all_ else names or ())]
+    whole = _whole_family(names, all_, family)
+    return [get_stage(name) for name in dict.fromkeys(FAMILIES[whole] if whole else names or ())]
 
 
-def _require_one(names: Sequence[str] | None, all_: bool) -> None:
-    if bool(names) == all_:
-        wrong = "both stages and --all were given" if all_ else "no stage was given"
+def chosen_config(stage: str) -> tuple[str, ModelConfig]:
+    """A stage's id and its model: of the stage as it is listed, or of a checkpoint's folder.
+
+    Raises:
+        InputError: There is no such stage, or the folder holds no checkpoint.
+    """
+    if not Path(stage).is_dir():
+        from lt_interp.stages import get_stage
+
+        return get_stage(stage).id, get_stage(stage).config
+    from lt_interp.model.config import ModelConfig
+    from lt_interp.training.checkpoint import read_config
+
+    stored = read_config(Path(stage))
+    return stored["stage"], ModelConfig.from_dict(stored["model"])
+
+
+def _whole_family(names: Sequence[str] | None, all_: bool, family: str | None) -> str | None:
+    """The family that is asked for as a whole; `None` where stages are named."""
+    from lt_interp.stages import FAMILIES
+
+    asked = {"stages": names, "--all": all_, "--family": family}
+    given = [word for word, value in asked.items() if value]
+    if len(given) != 1:
+        wrong = f"both {' and '.join(given)} were given" if given else "no stage was given"
         raise InputError(f"{wrong}; name stages (lt-interp stages lists them), or --all alone")
+    if family and family not in FAMILIES:
+        raise InputError(f"there is no family {family!r}; allowed: {', '.join(FAMILIES)}")
+    return "ladder" if all_ else family

@@ -21,7 +21,10 @@ def evaluate(
         list[str] | None,
         typer.Argument(metavar="STAGE", help="Shipped checkpoints, or folders of others."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every shipped checkpoint.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every shipped one of the ladder.")] = False,
+    family: Annotated[
+        str | None, typer.Option(help="Every shipped one of another article.")
+    ] = None,
     corpus: Annotated[
         str,
         typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
@@ -30,6 +33,9 @@ def evaluate(
         str | None,
         typer.Option(help="train, validation or all; a single file is scored whole by default."),
     ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a row, instead of those trained on.")
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the interval's bootstrap.")
     ] = 0,
@@ -37,9 +43,9 @@ def evaluate(
 ) -> None:
     """Score stages on a corpus, every position, with a 95% interval by story."""
     with bar("looking for checkpoints"):
-        checkpoints = chosen_checkpoints(stages, all_=all_)
+        checkpoints = chosen_checkpoints(stages, all_=all_, family=family)
     stories = open_stories(corpus, split=split)
-    found = [_score(checkpoint, stories, seed=seed) for checkpoint in checkpoints]
+    found = [_score(checkpoint, stories, context, seed=seed) for checkpoint in checkpoints]
     note(f"{stories.name} ({stories.split}): {stories.n_stories:,} stories")
     if as_json:
         print_json(found)
@@ -48,13 +54,17 @@ def evaluate(
     print_table(columns, [_row(entry) for entry in found])
 
 
-def _score(checkpoint: Checkpoint, stories: Corpus, *, seed: int) -> dict[str, Any]:
+def _score(
+    checkpoint: Checkpoint, stories: Corpus, context: int | None, *, seed: int
+) -> dict[str, Any]:
     """One checkpoint's figures, with bars."""
     from lt_interp.methods.evaluation import evaluate as score
+    from lt_interp.training.checkpoint import load
 
-    model = checkpoint.load()
+    assert checkpoint.folder is not None, "the command line names folders"
+    model = load(checkpoint.folder, n_ctx=context)
     assert model.tokenizer is not None, "no checkpoint opens without its tokenizer"
-    rows = encode(stories, model.tokenizer, width=model.cfg.n_ctx)
+    rows = encode(stories, model.tokenizer, width=context or model.cfg.n_ctx)
     with bar(f"scoring {checkpoint.name}") as advance:
         result = score(model, rows, seed=seed, progress=advance)
     interval = result.perplexity_interval

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lt_interp.cli.choices import chosen_config
 from lt_interp.cli.console import print_table
 from lt_interp.cli.progress import bar
-
-if TYPE_CHECKING:
-    from lt_interp.model.config import ModelConfig
 
 
 def hooks(
@@ -30,7 +27,7 @@ def hooks(
                 hook.opt_in or "always",
                 _where(stages_with_hook(hook.name)),
             ]
-            for hook in hook_table(_config(stage))
+            for hook in hook_table(chosen_config(stage)[1])
         ]
     print_table(["hook", "shape", "meaning", "fires", "stages"], rows)
 
@@ -39,15 +36,3 @@ def _where(stages: list[str]) -> str:
     from lt_interp.stages import STAGES
 
     return "all" if len(stages) == len(STAGES) else ", ".join(stages)
-
-
-def _config(stage: str) -> ModelConfig:
-    """The model of a stage's name, or of a checkpoint's folder."""
-    if not Path(stage).is_dir():
-        from lt_interp.stages import get_stage
-
-        return get_stage(stage).config
-    from lt_interp.model.config import ModelConfig
-    from lt_interp.training.checkpoint import read_config
-
-    return ModelConfig.from_dict(read_config(Path(stage))["model"])

@@ -1,4 +1,4 @@
-"""`lt-interp stages`: the ladder as a table."""
+"""`lt-interp stages`: every stage as a row of a table, by family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from lt_interp.cli.progress import bar
 def stages(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
-    """List the ladder: what each stage adds, its parameters, and how well it predicts."""
+    """List all stages by family: what each adds, its parameters, and how well it predicts.
+
+    Perplexity is by token, and families read different ones: compare within a family.
+    """
     with bar("reading checkpoints"):
         from lt_interp.methods.ladder import ladder
 
@@ -21,5 +24,5 @@ def stages(
     if as_json:
         print_json(rows)
         return
-    columns = ["stage", "adds", "parameters", "tokens seen", "perplexity", "article's"]
+    columns = ["stage", "family", "adds", "parameters", "tokens seen", "perplexity", "article's"]
     print_table(columns, [list(row.values()) for row in rows])

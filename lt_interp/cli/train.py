@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +20,7 @@ from lt_interp.cli.progress import bar
 from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
+    from lt_interp.corpus.sources import Corpus
     from lt_interp.corpus.tokenizer import Tokenizer
     from lt_interp.stages import Stage
     from lt_interp.training.loop import Data
@@ -26,14 +29,15 @@ if TYPE_CHECKING:
 
 def train(
     stages: Annotated[
-        list[str] | None, typer.Argument(metavar="STAGE", help="Stages of the ladder.")
+        list[str] | None, typer.Argument(metavar="STAGE", help="Stages of any family.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every stage.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every stage of the ladder.")] = False,
+    family: Annotated[str | None, typer.Option(help="Every stage of another article.")] = None,
     corpus: Annotated[
         str,
         typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
     ] = "embedded",
-    recipe: Annotated[str, typer.Option(help="ladder, or article for what it did.")] = "ladder",
+    recipe: Annotated[str, typer.Option(help="ladder, or article for what each did.")] = "ladder",
     seed: Annotated[
         int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights and order.")
     ] = 0,
@@ -44,24 +48,30 @@ def train(
         Path, typer.Option(help="Where the runs go: OUT/STAGE, or OUT/STAGE-seedN for other seeds.")
     ] = Path("runs"),
     tokenizer: Annotated[
-        Path | None, typer.Option(help="A tokenizer's folder, instead of the shipped one.")
+        Path | None, typer.Option(help="A tokenizer's folder, instead of the stage's own.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a row, instead of the stage's own.")
     ] = None,
 ) -> None:
     """Train stages; interrupted, the same command goes on from the last snapshot."""
     with bar("getting ready"):
-        from lt_interp.corpus.tokenizer import default_tokenizer, load_tokenizer
+        from lt_interp.corpus.tokenizer import load_tokenizer
 
-        runs = [
-            (stage, _recipe(recipe, stage, epochs)) for stage in chosen_stages(stages, all_=all_)
-        ]
+        asked = chosen_stages(stages, all_=all_, family=family)
+        runs = [(stage, _recipe(recipe, stage, epochs)) for stage in asked]
         require_writable(out)
-        chosen = default_tokenizer() if tokenizer is None else load_tokenizer(tokenizer)
+        chosen = None if tokenizer is None else load_tokenizer(tokenizer)
     try:
-        data = _open(corpus, chosen)
+        splits = _open(corpus)
+        tokenizer_of = _tokenizers(splits[0], chosen)
         for number, (stage, how) in enumerate(runs, start=1):
             suffix = f"-seed{seed}" if seed else ""
             title = f"{stage.id} ({number} of {len(runs)})" if len(runs) > 1 else stage.id
-            _run(_fitted(stage, chosen), data, how, seed, out / f"{stage.id}{suffix}", title)
+            fitted = _fitted(stage, tokenizer_of(stage.tokenizer), context)
+            width = min(how.row_tokens or fitted.config.n_ctx, fitted.config.n_ctx)
+            data = _encode(splits, tokenizer_of(stage.tokenizer), width)
+            _run(fitted, data, how, seed, out / f"{stage.id}{suffix}", title)
     except KeyboardInterrupt:
         note("interrupted; the same command resumes from the last snapshot")
         raise typer.Exit(INTERRUPTED) from None
@@ -75,24 +85,38 @@ def _recipe(name: str, stage: Stage, epochs: float | None) -> Recipe:
     return recipe_for(name, stage.id, epochs=epochs)
 
 
-def _open(corpus: str, tokenizer: Tokenizer) -> Data:
-    """Rows of both splits."""
-    from lt_interp.training.loop import Data
-
+def _open(corpus: str) -> tuple[Corpus, Corpus]:
+    """The stories to train on and those to validate on."""
     train = open_stories(corpus, split="train")
     validation = open_stories(corpus, split="validation")
     if is_single_file(corpus):
         note(split_rule(train, validation))
-    return Data(
-        train=encode(train, tokenizer),
-        validation=encode(validation, tokenizer),
-        tokenizer=tokenizer,
+    return train, validation
+
+
+def _tokenizers(training: Corpus, chosen: Tokenizer | None) -> Callable[[str], Tokenizer]:
+    """What opens a stage's own tokenizer, each once, or gives the one that the user chose."""
+    from lt_interp.corpus.tokenizer import named_tokenizer
+
+    return cache(lambda name: chosen or named_tokenizer(name, training))
+
+
+def _encode(splits: tuple[Corpus, Corpus], tokenizer: Tokenizer, width: int) -> Data:
+    """Rows of both splits."""
+    from lt_interp.training.loop import Data
+
+    train, validation = (encode(stories, tokenizer, width=width) for stories in splits)
+    return Data(train=train, validation=validation, tokenizer=tokenizer)
+
+
+def _fitted(stage: Stage, tokenizer: Tokenizer, context: int | None) -> Stage:
+    """The stage with as many ids as the tokenizer has, and the context that is asked for."""
+    config = dataclasses.replace(
+        stage.config,
+        d_vocab=tokenizer.d_vocab,
+        eos_id=tokenizer.eos_id,
+        n_ctx=context or stage.config.n_ctx,
     )
-
-
-def _fitted(stage: Stage, tokenizer: Tokenizer) -> Stage:
-    """The stage with as many ids as the tokenizer has."""
-    config = dataclasses.replace(stage.config, d_vocab=tokenizer.d_vocab, eos_id=tokenizer.eos_id)
     return dataclasses.replace(stage, config=config)
 
 

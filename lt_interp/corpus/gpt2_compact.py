@@ -91,13 +91,14 @@ class Gpt2Compact(Tokenizer):
 
     @classmethod
     def load(cls, folder: str | Path, description: dict[str, Any]) -> Gpt2Compact:
-        """Open a saved folder."""
+        """Open a saved folder; one without the full BPE is cut from the shipped one."""
         path = Path(folder) / VOCABULARY_FILE
         tokens, counts = description["tokens"], description.get("counts")
         kept = tokens[len(SPECIAL_TOKENS) :]
-        bpe = Gpt2Bpe(folder)
+        whole = Path(folder) if (Path(folder) / MERGES_FILE).is_file() else shipped_bpe_folder()
+        bpe = Gpt2Bpe(whole)
         if bpe.sha256 != description.get("merges_sha256"):
-            raise InputError(f"{Path(folder) / MERGES_FILE} is not the one of {path}; restore it")
+            raise InputError(f"{whole / MERGES_FILE} is not the one of {path}; restore it")
         if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
             raise InputError(f"{path} is damaged: it must begin with the special tokens")
         foreign = next((token for token in kept if token not in bpe.id_of), None)

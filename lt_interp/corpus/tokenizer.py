@@ -8,12 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from lt_interp.errors import InputError
 from lt_interp.files import new_folder, read_json, trained_folder, write_json
+
+if TYPE_CHECKING:
+    from lt_interp.corpus.sources import Corpus
 
 VOCABULARY_FILE = "vocabulary.json"
 FORMAT_VERSION = 1
@@ -158,9 +161,38 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     return tokenizer
 
 
+def stored_sha256(folder: str | Path) -> str:
+    """The `sha256` that a saved tokenizer states, without the work of opening it."""
+    return _read_description(Path(folder))["sha256"]
+
+
 def default_tokenizer() -> Tokenizer:
-    """The shipped tokenizer: GPT-2's BPE cut to the 4,096 ids that TinyStories needs most."""
-    return load_tokenizer(trained_folder() / "tokenizers" / DEFAULT_TOKENIZER)
+    """The ladder's tokenizer: GPT-2's BPE cut to the 4,096 ids that TinyStories needs most."""
+    return shipped_tokenizer(DEFAULT_TOKENIZER)
+
+
+def shipped_tokenizer(name: str) -> Tokenizer:
+    """One of the tokenizers in the `trained` folder."""
+    return load_tokenizer(trained_folder() / "tokenizers" / name)
+
+
+def named_tokenizer(name: str, training: Corpus) -> Tokenizer:
+    """What a stage calls its tokenizer (`Stage.tokenizer`).
+
+    Args:
+        name: `"byte"`, `"character"`, or a shipped one's.
+        training: The stories to learn from, whose characters `"character"` numbers.
+
+    Raises:
+        InputError: No tokenizer of that name is shipped.
+    """
+    from lt_interp.corpus.simple_tokenizers import ByteTokenizer, build_character
+
+    if name == "byte":
+        return ByteTokenizer()
+    if name == "character":
+        return build_character(training.stories(), corpus_sha256=training.sha256)
+    return shipped_tokenizer(name)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

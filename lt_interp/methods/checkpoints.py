@@ -1,4 +1,4 @@
-"""The models that an analysis reads, in the ladder's order, and its provenance."""
+"""The models that an analysis reads, in the order of the stages, and its provenance."""
 
 from __future__ import annotations
 
@@ -58,8 +58,13 @@ class Checkpoint:
 
     @property
     def adds(self) -> str:
-        """What its stage adds to the one before; empty for a stage that is not on the ladder."""
+        """What its stage adds to the one before; empty for a stage that is none of ours."""
         return STAGES[self.stage].adds if self.stage in STAGES else ""
+
+    @property
+    def family(self) -> str:
+        """Whose article its stage is from; empty likewise."""
+        return STAGES[self.stage].family if self.stage in STAGES else ""
 
     @cached_property
     def config(self) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""The ladder at a glance: every stage with its size, its training and its perplexity."""
+"""Every stage at a glance, by family: its size, its training and its perplexity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lt_interp.article import article_stage
 from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints
 from lt_interp.methods.parameters import built_shapes, count, weight_shapes
 from lt_interp.methods.result import make_table
-from lt_interp.stages import STAGES
+from lt_interp.stages import FAMILIES, STAGES
 from lt_interp.training.checkpoint import shipped_checkpoints
 
 
@@ -21,14 +21,17 @@ class Rung(TypedDict):
 
     Attributes:
         id: Name of the stage, or of the checkpoint where it is a further one.
+        family: Whose article the stage is from.
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
         parameters: Counted from the weights.
         tokens_seen: Tokens predicted in training.
-        perplexity: Of every position of the validation split it was trained beside.
+        perplexity: Of every position of the validation split it was trained beside, by token: what
+            reads bytes or characters has a smaller one than what reads words.
         article_perplexity: What the article reports on its own corpus and vocabulary.
     """
 
     id: str
+    family: str
     adds: str
     parameters: int
     tokens_seen: int | None
@@ -37,11 +40,19 @@ class Rung(TypedDict):
 
 
 def ladder() -> list[Rung]:
-    """Every stage in order, trained or not, then the further checkpoints (other seeds)."""
+    """Every stage, trained or not, family by family, further checkpoints (seeds) behind each."""
     shipped = shipped_checkpoints()
     checkpoints = {found.name: found for found in find_checkpoints(shipped)} if shipped else {}
-    further = [name for name in checkpoints if name not in STAGES]
-    return [_rung(name, checkpoints.get(name)) for name in (*STAGES, *further)]
+    further = [found for name, found in checkpoints.items() if name not in STAGES]
+    names = [
+        name
+        for family in (*FAMILIES, "")  # the last of a stage that is none of ours
+        for name in (
+            *FAMILIES.get(family, ()),
+            *(found.name for found in further if found.family == family),
+        )
+    ]
+    return [_rung(name, checkpoints.get(name)) for name in names]
 
 
 class Ladder(pd.DataFrame):
@@ -62,6 +73,7 @@ class Ladder(pd.DataFrame):
 # What a notebook shows of each column: its heading, and how a value is written.
 _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "id": ("stage", str),
+    "family": ("family", str),
     "adds": ("adds", str),
     "parameters": ("parameters", "{:,}".format),
     "tokens_seen": ("tokens seen", "{:,.0f}".format),
@@ -71,9 +83,10 @@ _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def stages() -> Ladder:
-    """The ladder as a table, which a notebook shows as one."""
+    """Every stage as a table, which a notebook shows as one."""
     columns = {
         "id": str,
+        "family": str,
         "adds": str,
         "parameters": int,
         "tokens_seen": int,
@@ -87,6 +100,7 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
     if checkpoint is None:
         return Rung(
             id=name,
+            family=STAGES[name].family,
             adds=STAGES[name].adds,
             parameters=count(built_shapes(STAGES[name].config)),
             tokens_seen=None,
@@ -98,6 +112,7 @@ def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
     further = f" ({kind})" if name != checkpoint.stage or kind == "converted" else ""
     return Rung(
         id=name,
+        family=checkpoint.family,
         adds=f"{checkpoint.adds}{further}",
         parameters=count(weight_shapes(checkpoint)),
         tokens_seen=checkpoint.card["tokens_seen"],

@@ -14,9 +14,10 @@ POSITION_NAMES = {"learned": "learned", "alibi": "ALiBi", "rotary": "RoPE"}
 ACTIVATION_NAMES = {"relu": "ReLU", "gelu": "GELU", "swiglu": "SwiGLU"}
 
 
-def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+def _check_choice(name: str, value: Any, allowed: tuple[Any, ...], rule: str = "") -> None:
     if value not in allowed:
-        raise InputError(f"{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+        why = f"; {rule}" if rule else ""
+        raise InputError(f"{name} is {value!r}{why}; allowed: {', '.join(map(repr, allowed))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        _check_choice("positions", self.positions, (None, *POSITION_NAMES))
+        kinds = (None, *POSITION_NAMES)
+        _check_choice("positions", self.positions, kinds, "a model has one kind of them")
         _check_choice("activation", self.activation, tuple(ACTIVATION_NAMES))
         object.__setattr__(self, "dropout", float(self.dropout))
         for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
@@ -121,7 +123,10 @@ class ModelConfig:
         if self.n_heads < 0 or self.d_mlp < 0:
             raise InputError("n_heads and d_mlp must be 0 (absent) or more")
         if self.n_heads and self.d_model % self.n_heads:
-            raise InputError(f"n_heads {self.n_heads} does not divide d_model {self.d_model}")
+            raise InputError(
+                f"n_heads {self.n_heads} does not divide d_model {self.d_model}: heads share it in "
+                "equal parts; choose a divisor"
+            )
         if self.experts and not self.d_mlp:
             raise InputError("experts are feed-forward layers: give d_mlp their width")
         if (self.average or self.window > 1) and self.has_blocks:
@@ -177,6 +182,20 @@ class ModelConfig:
     def final_norm(self) -> str | None:
         """The norm before the unembedding."""
         return self.wiring.norm if self.has_blocks and not self.wiring.norm_after else None
+
+    def lengthened(self, n_ctx: int) -> ModelConfig:
+        """The same model for sequences of up to `n_ctx` tokens, if its own are shorter.
+
+        Raises:
+            InputError: Its positions are learned, so it has none for tokens beyond its context.
+        """
+        if n_ctx > self.n_ctx and self.embeds_positions:
+            raise InputError(
+                f"positions are learned up to {self.n_ctx} tokens, and there is no vector for the "
+                f"others of {n_ctx}; take {self.n_ctx} or fewer, or a model with alibi, rotary or "
+                "no positions"
+            )
+        return dataclasses.replace(self, n_ctx=max(n_ctx, self.n_ctx))
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain JSON values."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from lt_interp.errors import InputError
 from lt_interp.model.parts.past import Past
@@ -60,7 +60,9 @@ class Generation:
         Raises:
             InputError: An option is out of range, or the input does not fit the model.
         """
-        _check(max_new_tokens, temperature, top_k, top_p)
+        if max_new_tokens < 0:
+            raise InputError(f"max_new_tokens must be 0 or more, not {max_new_tokens}")
+        check_sampling(temperature, top_k, top_p)
         tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)  # type: ignore[attr-defined]
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
@@ -100,13 +102,24 @@ def sample(
     top_p: float | None,
     generator: torch.Generator,
 ) -> Int[Tensor, "batch"]:
-    """One token a row.
+    """One token a row."""
+    probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+
+
+def next_token_probabilities(
+    logits: Float[Tensor, "batch d_vocab"],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> Float[Tensor, "batch d_vocab"]:
+    """With which probability each token is drawn; at temperature 0, the likeliest for certain.
 
     `top_p` is the nucleus of Holtzman et al. (arXiv 1904.09751): the smallest set of likeliest
     tokens whose probabilities reach it; the likeliest token is always in.
     """
     if temperature == 0:
-        return logits.argmax(dim=-1)
+        return nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
     # the likeliest token at 0 first: a tiny temperature then overflows to -inf, never to inf
     logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
     if top_k is not None:
@@ -117,12 +130,15 @@ def sample(
         before = ordered.cumsum(dim=-1) - ordered
         outside = torch.zeros_like(before, dtype=torch.bool).scatter(1, order, before >= top_p)
         logits = logits.masked_fill(outside, -torch.inf)
-    return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+    return logits.softmax(dim=-1)
 
 
-def _check(max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if max_new_tokens < 0:
-        raise InputError(f"max_new_tokens must be 0 or more, not {max_new_tokens}")
+def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    """Refuse what nothing can be drawn with.
+
+    Raises:
+        InputError: An option is out of range.
+    """
     if not 0 <= temperature < float("inf"):
         raise InputError(f"temperature must be 0 or more, not {temperature}")
     if top_k is not None and top_k < 1:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.model.config import ModelConfig
-from lt_interp.stages import STAGES, Stage
+from lt_interp.stages import LADDER, Stage
 from lt_interp.training.article_keys import Source, embedding_keys, mask_keys, sources
 from lt_interp.training.pt_file import PtFile
 
@@ -83,7 +83,7 @@ def stage_weights(stage: Stage, file: PtFile, config: ModelConfig) -> dict[str, 
 
 def also_fits(stage: Stage, file: PtFile) -> list[str]:
     """Other stages that the same file fits: nothing in it tells them apart."""
-    return [one.id for one in STAGES.values() if one is not stage and _fits(one, file)]
+    return [one.id for one in LADDER.values() if one is not stage and _fits(one, file)]
 
 
 def ignored_keys(file: PtFile, config: ModelConfig) -> list[str]:

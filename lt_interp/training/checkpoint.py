@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer
+from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer, stored_sha256
 from lt_interp.errors import InputError
 from lt_interp.files import read_json, sha256_file, trained_folder, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import FAMILIES
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
@@ -45,25 +44,27 @@ def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.
     write_bytes(folder / WEIGHTS, save(tensors))
 
 
-def load(name: str | Path) -> StageModel:
+def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
     """Open a trained stage.
 
     Args:
         name: The name of a shipped checkpoint, such as `"09_multi_head"`, or a folder.
+        n_ctx: Tokens that it is to read at once, where they are more than it was trained on.
 
     Returns:
         The model in float32 and eval mode, with the tokenizer it was trained with.
 
     Raises:
-        InputError: There is no such checkpoint, or its files are damaged or do not fit together.
+        InputError: There is no such checkpoint, its files are damaged or do not fit together, or
+            it cannot read as much as `n_ctx`.
     """
     folder = find_checkpoint(name)
-    config = read_config(folder)
+    stored = read_config(folder)
     card = read_card(folder)
+    config = ModelConfig.from_dict(stored["model"])
+    config = config.lengthened(n_ctx or config.n_ctx)
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
-    model = StageModel(
-        ModelConfig.from_dict(config["model"]), tokenizer=tokenizer, name=config["stage"]
-    )
+    model = StageModel(config, tokenizer=tokenizer, name=stored["stage"])
     load_weights(model, folder)
     if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
@@ -96,9 +97,14 @@ def find_checkpoint(name: str | Path) -> Path:
     )
 
 
-def shipped_checkpoints() -> list[str]:
-    """Names of the checkpoints in the `trained` folder."""
-    return sorted(path.parent.name for path in trained_folder().glob(f"*/{CARD}"))
+def shipped_checkpoints(*, family: str | None = None) -> list[str]:
+    """Names of the checkpoints in the `trained` folder, of all families or of one."""
+    folders = sorted(path.parent for path in trained_folder().glob(f"*/{CARD}"))
+    return [
+        folder.name
+        for folder in folders
+        if family is None or read_config(folder)["stage"] in FAMILIES[family]
+    ]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -139,20 +145,19 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def is_shipped(tokenizer_sha256: str) -> bool:
     """Whether a tokenizer is one of those in the `trained` folder."""
-    return any(tokenizer.sha256 == tokenizer_sha256 for tokenizer in _shipped_tokenizers())
+    return any(stored_sha256(folder) == tokenizer_sha256 for folder in _shipped_tokenizers())
 
 
-def _shipped_tokenizers() -> Iterator[Tokenizer]:
-    for folder in sorted((trained_folder() / "tokenizers").glob("*")):
-        yield load_tokenizer(folder)
+def _shipped_tokenizers() -> list[Path]:
+    return sorted((trained_folder() / "tokenizers").glob("*"))
 
 
 def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:
     """The tokenizer a checkpoint was trained with: in its own folder, or among the shipped ones."""
-    own = [load_tokenizer(folder / "tokenizer")] if (folder / "tokenizer").is_dir() else []
-    for tokenizer in chain(own, _shipped_tokenizers()):
-        if tokenizer.sha256 == sha256:
-            return tokenizer
+    own = [folder / "tokenizer"] if (folder / "tokenizer").is_dir() else []
+    for place in (*own, *_shipped_tokenizers()):
+        if stored_sha256(place) == sha256:
+            return load_tokenizer(place)
     raise InputError(
         f"{folder} needs a tokenizer with sha256 {sha256[:12]}... that is not shipped; "
         "put its folder there as `tokenizer`"

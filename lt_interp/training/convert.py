@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from lt_interp.corpus.tokenizer import Tokenizer, default_tokenizer
+from lt_interp.errors import InputError
 from lt_interp.files import new_folder, require_empty
 from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import get_stage
+from lt_interp.stages import LADDER, Stage, get_stage
 from lt_interp.training.article_weights import (
     also_fits,
     fitted_config,
@@ -61,13 +62,13 @@ def convert(
 
     Raises:
         InputError: The file cannot be read safely or does not fit the stage or the tokenizer, the
-            stage is unknown, or `out` is there already.
+            stage is none of the ladder's, or `out` is there already.
 
     Example:
         >>> convert("09_multihead.pt", "09_multi_head", out="runs/09")  # doctest: +SKIP
     """
     require_empty(out)
-    chosen, file = get_stage(stage), read_pt(path)
+    chosen, file = _rung(stage), read_pt(path)
     text = tokenizer or default_tokenizer()
     config = fitted_config(chosen, file, d_vocab=text.d_vocab, eos_id=text.eos_id)
     weights = stage_weights(chosen, file, config)
@@ -82,6 +83,14 @@ def convert(
     )
     _write(Path(out), done, tokenizer_was_named=tokenizer is not None)
     return done
+
+
+def _rung(name: str) -> Stage:
+    """The stage of that id, which the article's notebooks must have trained."""
+    stage = get_stage(name)
+    if stage.id not in LADDER:
+        raise InputError(f"the notebooks have no {stage.id}; name one of {', '.join(LADDER)}")
+    return stage
 
 
 def _write(out: Path, done: Conversion, *, tokenizer_was_named: bool) -> None:

@@ -174,15 +174,24 @@ class _Run:
         return progress
 
     def backward(self, step: int) -> float:
-        """Loss and gradients of one batch; the loss in nats, without the balancing term."""
+        """Loss and gradients of one batch, the means over its parts of equal size.
+
+        Returns:
+            The loss in nats, without the balancing term.
+        """
         rows = batch_rows(step, self.data.train.n_rows, self.recipe.batch_rows, self.seed)
-        tokens = torch.from_numpy(self.data.train.tokens[np.sort(rows)].astype(np.int64))
+        parts = np.split(np.sort(rows), self.recipe.accumulate)
+        with self._dropping_out(step):
+            return float(np.mean([self._add_gradients(part) for part in parts]))
+
+    def _add_gradients(self, rows: np.ndarray) -> float:
+        """Add the gradients of some rows, by their share in the batch; the loss as above."""
+        tokens = torch.from_numpy(self.data.train.tokens[rows].astype(np.int64))
         dtype = torch.bfloat16 if self.identity["precision"] == "bfloat16" else torch.float32
         router: dict[str, Tensor] = {}
         hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
             fused(),
-            self._dropping_out(step),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
             torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
         ):
@@ -198,7 +207,7 @@ class _Run:
             dtype=dtype,
         )
         balance = self.recipe.balance_weight * balance_loss(router) if router else 0.0
-        (loss + balance).backward()
+        ((loss + balance) / self.recipe.accumulate).backward()
         return loss.item()
 
     @contextmanager

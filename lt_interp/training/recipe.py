@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lt_interp.errors import InputError
+from lt_interp.stages import get_stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,9 @@ class Recipe:
         epochs: Passes over the training rows.
         max_steps: End after so many steps even if epochs are left.
         batch_rows: Rows a step.
+        accumulate: Parts that a step's rows are read in, their gradients added: less memory, and
+            the same step (but for `balance_weight`, which then balances each part).
+        row_tokens: Tokens of a row, where they are fewer than the stage's context.
         optimizer: `"adamw"` for every parameter, or `"muon"` for the matrices inside blocks and
             AdamW for the rest (embeddings, unembedding, biases, norms, router).
         lr: Peak learning rate of matrices inside blocks.
@@ -44,6 +48,8 @@ class Recipe:
     epochs: float = 1
     max_steps: int | None = None
     batch_rows: int
+    accumulate: int = 1
+    row_tokens: int | None = None
     optimizer: Literal["adamw", "muon"]
     lr: float
     lr_embed: float
@@ -66,6 +72,10 @@ class Recipe:
         for name in ("epochs", "batch_rows", "lr", "validate_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.accumulate < 1 or self.batch_rows % self.accumulate:
+            raise InputError(
+                f"accumulate must part batch_rows {self.batch_rows} equally, not {self.accumulate}"
+            )
         if not 0 < self.decay_share <= 1:
             raise InputError(f"decay_share must be above 0 and at most 1, not {self.decay_share}")
         if self.validate_every % self.log_every:
@@ -140,13 +150,49 @@ _ARTICLE_EXCEPTIONS: dict[str, dict[str, Any]] = {
     "03b_fourgram": {"epochs": MANY, "max_steps": 5000},
     "04_attention": {"epochs": 3},
 }
+
+
+def _one_rate(lr: float) -> dict[str, float]:
+    """The same learning rate for every parameter."""
+    return {"lr": lr, "lr_embed": lr, "lr_unembed": lr}
+
+
+# What the other articles did. The NumPy GPT: Adam, a slice of 33 bytes a step. The ablations: what
+# the code does that their article links (see the stages). The four-layer GPT: its notebooks show
+# one step of AdamW at 1e-4, and 16 times 8 rows accumulated for it; N(0, 1) for an embedding that
+# is the unembedding too would begin at a loss of some 200 nats.
+_ARTICLE_FAMILIES: dict[str, dict[str, Any]] = {
+    "ladder": {},
+    "numpy_gpt": {
+        **_one_rate(3e-4),
+        "weight_decay": 0.0,
+        "batch_rows": 1,
+        "row_tokens": 33,
+        "epochs": MANY,
+        "max_steps": 50,
+        "initialisation": "normal",
+        "validate_every": 10,
+        "log_every": 10,
+    },
+    "char_ablations": {
+        **_one_rate(3e-4),
+        "batch_rows": 32,
+        "epochs": MANY,
+        "max_steps": 10_000,
+        "initialisation": "normal",
+        "validate_every": 250,
+    },
+    "four_layer_gpt": {
+        **_one_rate(1e-4),
+        "batch_rows": 128,
+        "accumulate": 16,
+        "initialisation": "normal",
+    },
+}
 # Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
 _LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {"10_moe_gated": {"balance_weight": 0.01}}
 
-RECIPES = {
-    "article": (ARTICLE, _ARTICLE_EXCEPTIONS),
-    "ladder": (LADDER, _LADDER_EXCEPTIONS),
-}
+RECIPES = ("article", "ladder")
 
 
 def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
@@ -162,6 +208,10 @@ def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r}; allowed: {', '.join(RECIPES)}")
-    recipe, exceptions = RECIPES[name]
     wanted = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(recipe, **{**exceptions.get(stage_id, {}), **wanted})
+    if name == "ladder":
+        exceptions = _LADDER_EXCEPTIONS.get(stage_id, {})
+        return dataclasses.replace(LADDER, **{**exceptions, **wanted})
+    family = _ARTICLE_FAMILIES[get_stage(stage_id).family]
+    exceptions = _ARTICLE_EXCEPTIONS.get(stage_id, {})
+    return dataclasses.replace(ARTICLE, **{**family, **exceptions, **wanted})

@@ -134,6 +134,7 @@ def test_neither_or_both_of_stages_and_all(command: str, words: list[str], run: 
         (["--epochs", "0.0001"], ["make no batch"]),
         (["--tokenizer", "nowhere"], ["no tokenizer folder nowhere"]),
         (["--tokenizer", "."], ["is not a tokenizer"]),
+        (["--family", "ladder"], ["both stages and --family", "--all alone"]),
     ],
 )
 def test_training_options(
@@ -167,6 +168,29 @@ def test_training_options(
 )
 def test_sampling_options(words: list[str], part: str, run: Any, runs: Path) -> None:
     check_line(run("generate", runs / "03_bigram", "Once", *words), part)
+
+
+def test_a_family_that_there_is_not(run: Any) -> None:
+    for command in ("train", "evaluate"):
+        parts = ["no family 'gpts'", "ladder, numpy_gpt, char_ablations, four_layer_gpt"]
+        check_line(run(command, "--family", "gpts"), *parts)
+
+
+def test_a_context_beyond_learned_positions(run: Any, runs: Path, stories_file: Path) -> None:
+    shipped = ["evaluate", "05_attn_position", "--corpus", stories_file, "--context", "300"]
+    check_line(run(*shipped), "positions are learned up to 256 tokens", "alibi, rotary")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--pos", "4"], "no position 4 in 4 tokens; choose 0 to 3"),
+        (["--top-p", "0"], "top_p must be above 0"),
+        (["--out", "page.html"], "page.html does not end in .md"),
+    ],
+)
+def test_xrays_that_cannot_be_taken(words: list[str], part: str, run: Any, runs: Path) -> None:
+    check_line(run("xray", "Once", "--stage", runs / "03_bigram", *words), part)
 
 
 @pytest.mark.parametrize(

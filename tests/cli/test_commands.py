@@ -36,12 +36,12 @@ def test_stages_as_json_has_the_ladder_in_order_and_the_articles_counts(
     monkeypatch.setattr("lt_interp.methods.ladder.shipped_checkpoints", lambda: [])
     rows = document(run("stages", "--json"))
     assert [row["id"] for row in rows] == list(STAGES)
-    keys = ["id", "adds", "parameters", "tokens_seen", "perplexity", "article_perplexity"]
+    keys = ["id", "family", "adds", "parameters", "tokens_seen", "perplexity", "article_perplexity"]
     assert [list(row) for row in rows] == [keys] * len(rows)
     counted = {row["id"]: row["parameters"] for row in rows}
-    assert {s["id"]: s["params"] for s in article()["stages"]} == {
-        name: n for name, n in counted.items() if name != "10_moe_gated"
-    }
+    assert {s["id"]: s["params"] for s in article()["stages"]}.items() <= counted.items()
+    assert counted["byte_gpt"] == 222_784
+    assert [row["family"] for row in rows] == [stage.family for stage in STAGES.values()]
     assert {row["perplexity"] for row in rows} == {None}
 
 
@@ -51,7 +51,26 @@ def test_stages_as_a_table_keeps_every_word(run: Any) -> None:
     lines = result.stdout.splitlines()
     for stage in STAGES.values():
         line = next(line for line in lines if line.startswith(f"{stage.id} "))
-        assert stage.adds in line
+        assert re.search(rf" {stage.family} .*{re.escape(stage.adds)}", line)
+
+
+def test_params_as_json_states_both_counts_and_their_difference(run: Any, runs: Path) -> None:
+    found = document(run("params", "gpt_learned", "--json"))
+    lines = {line["component"]: line for line in found["components"]}
+    assert (found["id"], found["family"]) == ("gpt_learned", "four_layer_gpt")
+    total = lines["total"]
+    assert (total["parameters"], total["article_parameters"]) == (5_846_528, 5_841_408)
+    assert total["difference"] == 4 * lines["feed-forward biases"]["difference"] == 5_120
+    # a checkpoint's folder is counted as it is, with its own vocabulary
+    own = document(run("params", runs / "04_attention", "--json"))["components"][-1]
+    n_weights = sum(p.numel() for p in lt.load(runs / "04_attention").parameters())
+    assert (own["component"], own["parameters"]) == ("total", n_weights)
+
+
+def test_params_as_a_table_has_the_formulas_and_the_articles_column_if_it_has_one(run: Any) -> None:
+    lines = run("params", "byte_gpt").stdout.splitlines()
+    assert re.search(r"feed-forward .*3 × d_model × d_mlp +3 × 64 × 172 +33,024 +33,024", lines[5])
+    assert "article's" not in run("params", "char_gpt").stdout
 
 
 def test_hooks_lists_the_table_of_the_stage_as_it_is(run: Any, runs: Path) -> None:
@@ -141,6 +160,30 @@ def test_generate_prints_the_prompt_as_typed_and_what_the_model_adds(run: Any, r
 
 def test_generate_nothing_gives_the_prompt_back(run: Any, runs: Path) -> None:
     assert run("generate", runs / "03_bigram", "Tom", "--max-new-tokens", "0").stdout == "Tom\n"
+
+
+def test_xray_prints_one_document_or_the_tables_and_writes_a_page(
+    run: Any, runs: Path, tmp_path: Path
+) -> None:
+    words = ["xray", "Tom saw", "--stage", runs / "04_attention"]
+    found = document(run(*words, "--json", "--pos", "2", "--seed", "7"))
+    model = lt.load(runs / "04_attention")
+    _, cache = model.run_with_cache("Tom saw")
+    steps = {step["hook"]: step for step in found["steps"]}
+    for name in cache:
+        assert steps[name]["shape"] == " × ".join(map(str, cache[name].shape[1:]))
+    values = cache["blocks.0.attn.hook_v"][0, 2]
+    assert steps["blocks.0.attn.hook_v"]["norm"] == pytest.approx(float(values.norm()), rel=1e-6)
+    assert (found["pos"], found["seed"], found["stage"]) == (2, 7, "04_attention")
+    page = tmp_path / "page.md"
+    result = run(*words, "--out", page)
+    assert result.exit_code == 0, result.output
+    text = page.read_text(encoding="utf-8")
+    for name in cache:
+        assert f" {name} " in result.stdout
+        assert name in text
+    assert result.stdout.splitlines()[-1] in re.sub("</?code>", "", text)
+    assert "X-ray of <code>Tom saw</code> in <code>04_attention</code>" in text
 
 
 def test_tokenizer_build_counts_a_file_whole_and_a_folder_by_its_training_split(

@@ -128,6 +128,10 @@ REFUSED: dict[str, tuple[Callable[[Path, int], Path], list[str], list[str]]] = {
     "no stage": (
         lambda p, n: save(bigram(n), p / "a.pt"), ["--stage", "03_bigrm"], ["nearest: 03_bigram"],
     ),
+    "no notebook": (
+        lambda p, n: save(bigram(n), p / "a.pt"), ["--stage", "byte_gpt"],
+        ["the notebooks have no byte_gpt", "03_bigram"],
+    ),
     "vocabulary": (
         lambda p, n: save(bigram(n + 5), p / "a.pt"), [], ["--tokenizer", "a vocabulary of"],
     ),

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+import lt_interp as lt
 from lt_interp.cli.training_display import Watch
+from lt_interp.corpus.sources import open_corpus
+from lt_interp.training.checkpoint import read_card
+from lt_interp.training.metrics import read_metrics
 
 QUICK = ["--epochs", "1"]
 
@@ -42,6 +46,38 @@ def test_a_folder_is_trained_on_its_own_splits_without_a_note(
     result = run(*words, "--out", tmp_path / "runs")
     assert result.exit_code == 0
     assert "note:" not in result.stderr
+
+
+def test_a_stage_is_trained_with_its_own_tokenizer_and_context(
+    run: Any, stories_file: Path, tmp_path: Path
+) -> None:
+    words = ["train", "byte_gpt", "char_no_residual_1", "--corpus", stories_file]
+    result = run(*words, "--epochs", "0.3", "--context", "48", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    byte, char = (lt.load(tmp_path / name) for name in ("byte_gpt", "char_no_residual_1"))
+    assert (byte.tokenizer.kind, byte.config.d_vocab, byte.config.n_ctx) == ("byte", 256, 48)
+    seen = {c for story in open_corpus(stories_file, split="train").stories() for c in story}
+    assert (char.tokenizer.kind, char.config.d_vocab) == ("character", len(seen) + 3)
+    assert sum(p.numel() for p in byte.parameters()) == 222_784 - (128 - 48) * 64
+
+
+def test_the_articles_recipe_of_the_byte_model_reads_33_bytes_a_step(
+    run: Any, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for split in ("train", "validation"):
+        text = "The cat sat on the mat. The dog sat on the log. " * 20
+        (corpus / f"{split}.txt").write_text(text, encoding="utf-8")
+    words = ["train", "byte_gpt", "--recipe", "article", "--corpus", corpus]
+    assert run(*words, "--out", tmp_path).exit_code == 0
+    card = read_card(tmp_path / "byte_gpt")
+    assert (card["steps"], card["tokens_seen"]) == (50, 50 * 32)
+    assert card["identity"]["model"]["n_ctx"] == 128
+    first, *_, last = read_metrics(tmp_path / "byte_gpt")
+    # from near ln 256 = 5.55 at the start to something significantly lower, as the article says
+    assert 4 < first["train_loss_nats"] < 5.6
+    assert last["train_loss_nats"] < first["train_loss_nats"] - 1
 
 
 def test_a_finished_run_is_not_trained_again(

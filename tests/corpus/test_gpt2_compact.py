@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
 from functools import cache
 from itertools import islice
@@ -17,13 +19,15 @@ from tokenizers import models, pre_tokenizers
 from lt_interp.corpus.gpt2_bpe import Gpt2Bpe
 from lt_interp.corpus.gpt2_compact import Gpt2Compact, build_gpt2_compact, shipped_bpe_folder
 from lt_interp.corpus.sources import open_corpus
-from lt_interp.corpus.tokenizer import default_tokenizer
+from lt_interp.corpus.tokenizer import default_tokenizer, load_tokenizer, shipped_tokenizer
 from lt_interp.errors import InputError
+from lt_interp.files import trained_folder
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 BPE = Gpt2Bpe(shipped_bpe_folder())
 STORIES = list(islice(open_corpus("embedded").stories(), 60))
 SHA = "0" * 64
+LARGE = "tinystories-10000"
 
 
 def build(stories: list[str], vocab_size: int) -> Gpt2Compact:
@@ -137,3 +141,39 @@ def test_shipped_tokenizer_is_built_from_the_training_split(tmp_path: Path) -> N
     files = {path.name: path.read_bytes() for path in shipped_bpe_folder().iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "built").iterdir()} == files
     assert shipped().sha256 == built.sha256
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the TinyStories files are not here")
+def test_the_tokenizer_of_10000_ids_is_built_from_the_same_stories(tmp_path: Path) -> None:
+    corpus = open_corpus(SHARED / "tinystories" / "train.txt")
+    built = build_gpt2_compact(corpus.stories(), vocab_size=10_000, corpus_sha256=corpus.sha256)
+    built.save(tmp_path / "built")
+    files = {p.name: p.read_bytes() for p in (trained_folder() / "tokenizers" / LARGE).iterdir()}
+    assert {name: (tmp_path / "built" / name).read_bytes() for name in files} == files
+
+
+def test_the_larger_vocabulary_goes_on_where_the_smaller_ends() -> None:
+    small, large = shipped(), shipped_tokenizer(LARGE)
+    assert large.d_vocab == 10_000
+    assert large.tokens[: small.d_vocab] == small.tokens
+    assert large.corpus_sha256 == small.corpus_sha256
+    counts = large.counts
+    assert list(counts) == sorted(counts, reverse=True)
+    text = "Once upon a time there was a little girl named Lily."
+    assert large.encode(text) == small.encode(text)
+    rare = large.str_tokens[9_999]
+    assert large.encode(f"a{rare}")[-1] == 9_999
+    assert small.encode(f"a{rare}")[-1] == small.unk_id
+
+
+def test_a_folder_without_the_full_bpe_is_cut_from_the_shipped_one(tmp_path: Path) -> None:
+    """It is refused where its own was another: the merges are told by their sha256."""
+    folder = Path(shutil.copytree(trained_folder() / "tokenizers" / LARGE, tmp_path / "large"))
+    assert not (folder / "vocab.bpe").exists()
+    assert load_tokenizer(folder).bpe.sha256 == BPE.sha256
+    described = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    other = json.dumps({**described, "merges_sha256": "0" * 64})
+    (folder / "vocabulary.json").write_text(other, encoding="utf-8")
+    with pytest.raises(InputError, match=r"vocab\.bpe is not the one of"):
+        load_tokenizer(folder)

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.figures.labels import main_runs, other_runs, stage_label, step_name
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER
 
 
 def test_every_stage_of_the_ladder_has_a_label_of_its_own():
-    labels = [stage_label(stage) for stage in STAGES]
-    assert len(set(labels)) == len(STAGES)
-    assert not set(labels) & set(STAGES)
+    labels = [stage_label(stage) for stage in LADDER]
+    assert len(set(labels)) == len(LADDER)
+    assert not set(labels) & set(LADDER)
 
 
 def test_labels_are_the_articles_words():

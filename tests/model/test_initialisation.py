@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from itertools import islice
 
 import pytest
 import torch
 
-from lt_interp.model.initialisation import initialise_fan_in, initialise_pytorch_default
+from lt_interp.corpus.simple_tokenizers import build_character
+from lt_interp.corpus.sources import open_corpus
+from lt_interp.model.initialisation import (
+    INITIALISATIONS,
+    initialise_fan_in,
+    initialise_pytorch_default,
+)
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 
@@ -67,3 +75,18 @@ def test_a_seed_fixes_the_weights(initialise: object) -> None:
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["embed.W_E"], other["embed.W_E"])
     assert not torch.equal(first["blocks.0.mlp.router.weight"], other["blocks.0.mlp.router.weight"])
+
+
+def test_a_tied_model_begins_at_80_nats_with_embeddings_of_unit_size() -> None:
+    """The character-level ablations' article sees that, and guessing with 0.02."""
+    text = "\n".join(islice(open_corpus("embedded").stories(), 12))
+    tokenizer = build_character([text], corpus_sha256="")
+    model = StageModel(dataclasses.replace(STAGES["char_gpt"].config, d_vocab=tokenizer.d_vocab))
+    tokens = torch.tensor(tokenizer.encode(text)[:2048]).reshape(4, 512)
+    losses = {}
+    for name in ("pytorch", "normal"):
+        INITIALISATIONS[name](model, torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            losses[name] = float(model(tokens, return_type="loss"))
+    assert 75 < losses["pytorch"] < 100
+    assert losses["normal"] == pytest.approx(math.log(tokenizer.d_vocab), abs=0.1)

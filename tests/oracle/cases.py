@@ -21,10 +21,10 @@ from lt_interp.files import write_json
 from lt_interp.model.config import PRE_NORM_RESIDUAL, ModelConfig, Wiring
 from lt_interp.model.parts.norm import LayerNorm
 from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER
 from lt_interp.training.checkpoint import load
 
-SHIPPED = [s.id for s in STAGES.values() if not why_not_hooked_transformer(s.config)]
+SHIPPED = [s.id for s in LADDER.values() if not why_not_hooked_transformer(s.config)]
 COMPOSED = ["10_moe", "10_moe_gated"]
 
 _SMALL: dict[str, Any] = {"d_vocab": 40, "n_ctx": 32, "d_model": 24}

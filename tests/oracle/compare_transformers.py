@@ -14,13 +14,13 @@ from torch import Tensor
 
 from lt_interp.export.folder import export, why_not_hugging_face
 from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER
 from lt_interp.training.checkpoint import load
 
 from .compare import TOLERANCE, difference, run_theirs
 
 THEIRS = Path(__file__).with_name("theirs_transformers.py")
-EXPORTED = [s.id for s in STAGES.values() if not why_not_hugging_face(s.config)]
+EXPORTED = [s.id for s in LADDER.values() if not why_not_hugging_face(s.config)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from lt_interp.corpus.sources import Corpus
 from lt_interp.export.folder import FORMATS
 from lt_interp.export.hooked_transformer import why_not_hooked_transformer
 from lt_interp.report.markdown import listing, table
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER
 
 from .compare import TOLERANCE, Finding
 from .compare_transformers import Opened
@@ -48,7 +48,7 @@ def page(findings: Sequence[Finding], opened: Sequence[Opened], corpus: Corpus) 
         opened=_opened(opened),
         able=_able(opened),
         unable=_unable(),
-        why_no_experts=why_not_hooked_transformer(STAGES["10_moe"].config),
+        why_no_experts=why_not_hooked_transformer(LADDER["10_moe"].config),
     )
 
 
@@ -124,7 +124,7 @@ def _able(opened: Sequence[Opened]) -> str:
 def _unable() -> str:
     """The stages that a format refuses, with the reasons that the command gives."""
     rows = []
-    for stage in STAGES.values():
+    for stage in LADDER.values():
         reasons = [FORMATS[name].why_not(stage.config) for name in ("hooked-transformer", "hf")]
         if any(reasons):
             rows.append([stage.id, *(reason or "can" for reason in reasons)])

@@ -9,13 +9,13 @@ import pytest
 
 from lt_interp.article import article, article_stage
 from lt_interp.methods.result import Result
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER, STAGES
 
 from .blindness_rows import order_tables
 
 HOSTILE = "<script>alert(1)</script> a|b `x` \\| *bold* [l](http://e.org)\nend "
 PERPLEXITIES = dict(
-    zip(STAGES, [255.0, 256.5, 40.2, 27.1, 23.0, 37.9, 25.6, 21.4, 12.0, 9.5, 8.9, 8.95, 8.8])
+    zip(LADDER, [255.0, 256.5, 40.2, 27.1, 23.0, 37.9, 25.6, 21.4, 12.0, 9.5, 8.9, 8.95, 8.8])
 )
 
 
@@ -93,7 +93,7 @@ def curves(stages: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(ours, columns=columns), frame
 
 
-def make_evolution(stages: Sequence[str] = tuple(STAGES), *, corpus: str = "embedded") -> Result:
+def make_evolution(stages: Sequence[str] = tuple(LADDER), *, corpus: str = "embedded") -> Result:
     ours, published = curves(stages)
     said = article()["evolution_samples"]
     samples = [
@@ -112,7 +112,7 @@ def make_evolution(stages: Sequence[str] = tuple(STAGES), *, corpus: str = "embe
     return Result(name="evolution", tables=tables, meta=meta(stages, corpus=corpus))
 
 
-def make_blindness(stages: Sequence[str] = tuple(STAGES), *, corpus: str = "embedded") -> Result:
+def make_blindness(stages: Sequence[str] = tuple(LADDER), *, corpus: str = "embedded") -> Result:
     differences, predictions = [], []
     for stage in stages:
         for weights in ("trained", "untrained"):

@@ -211,3 +211,40 @@ def test_a_weight_too_large_for_float16_is_not_stored(small_stage: Build, tmp_pa
     with pytest.raises(InputError, match=r"embed\.W_E is not finite in float16"):
         save_weights(model, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def gpts(data: Data, small_stage: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with learned positions, one with ALiBi and one with RoPE, of 16 tokens each."""
+    folder = tmp_path_factory.mktemp("gpts")
+    for name in ("gpt_learned", "gpt_alibi", "gpt_rope"):
+        recipe = recipe_for("article", name, batch_rows=8, accumulate=2, max_steps=2)
+        train(small_stage(name), data, recipe, seed=1, out=folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["gpt_alibi", "gpt_rope"])
+def test_a_longer_context_changes_nothing_within_the_old_one(gpts: Path, name: str) -> None:
+    short, long = load(gpts / name), load(gpts / name, n_ctx=40)
+    tokens = torch.arange(40)[None] % short.cfg.d_vocab
+    with pytest.raises(InputError, match="40 tokens and the context 16"):
+        short(tokens)
+    torch.testing.assert_close(long(tokens)[:, :16], short(tokens[:, :16]))
+
+
+def test_learned_positions_have_no_longer_context(gpts: Path) -> None:
+    with pytest.raises(InputError, match="learned up to 16 tokens, and there is no vector"):
+        load(gpts / "gpt_learned", n_ctx=40)
+    assert load(gpts / "gpt_learned", n_ctx=9).cfg.n_ctx == 16
+
+
+def test_alibi_over_learned_positions_is_refused(gpts: Path, tmp_path: Path) -> None:
+    """Where a user could ask for both: a config that says one, beside weights of the other."""
+    folder = Path(shutil.copytree(gpts / "gpt_learned", tmp_path / "both"))
+    model = json.loads((folder / "config.json").read_text())["model"]
+    edit_json(folder / "config.json", model={**model, "positions": "alibi"})
+    with pytest.raises(InputError, match=r"does not fit its config: unexpected pos_embed\.W_pos"):
+        load(folder)
+    edit_json(folder / "config.json", model={**model, "positions": "learned and alibi"})
+    with pytest.raises(InputError, match="a model has one kind of them"):
+        load(folder)

@@ -9,7 +9,7 @@ import pytest
 
 from lt_interp.article import article
 from lt_interp.errors import InputError
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER, STAGES
 from lt_interp.training.recipe import recipe_for
 
 
@@ -35,7 +35,7 @@ def test_the_articles_exceptions() -> None:
         "stages 01 and 02: 256 rows a batch, 3 epochs, only the last token of each row is "
         "predicted; stage 04: 3 epochs; n-grams: 5,000 steps"
     )
-    for stage_id in STAGES:
+    for stage_id in LADDER:
         recipe = recipe_for("article", stage_id)
         bag = bool(re.match("01|02", stage_id))
         assert recipe.last_token_only == bag
@@ -45,6 +45,32 @@ def test_the_articles_exceptions() -> None:
         else:
             assert recipe.epochs == (3 if bag or stage_id == "04_attention" else 1)
             assert recipe.max_steps is None
+
+
+@pytest.mark.parametrize(
+    ("stage_id", "rate", "rows", "steps", "decay"),
+    [("byte_gpt", 3e-4, 1, 50, 0.0), ("char_untied", 3e-4, 32, 10_000, 0.01)],
+)
+def test_the_other_articles_recipes(
+    stage_id: str, rate: float, rows: int, steps: int, decay: float
+) -> None:
+    recipe = recipe_for("article", stage_id)
+    assert recipe.lr == recipe.lr_embed == recipe.lr_unembed == rate
+    assert (recipe.batch_rows, recipe.weight_decay) == (rows, decay)
+    assert recipe.total_steps(64) == recipe.total_steps(10**6) == steps
+    assert (recipe.optimizer, recipe.betas) == ("adamw", (0.9, 0.999))
+    assert (recipe.initialisation, recipe.schedule) == ("normal", "constant")
+
+
+def test_the_four_layer_gpt_gathers_128_rows_in_parts_of_eight() -> None:
+    recipe = recipe_for("article", "gpt_rope")
+    assert (recipe.batch_rows, recipe.batch_rows // recipe.accumulate) == (128, 8)
+    assert recipe.lr == recipe.lr_embed == 1e-4
+
+
+def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
+    assert recipe_for("article", "byte_gpt").row_tokens == 33
+    assert {recipe_for("article", stage_id).row_tokens for stage_id in LADDER} == {None}
 
 
 def test_the_ladders_recipe_is_one_rule() -> None:
@@ -94,6 +120,8 @@ def test_steps_of_a_corpus() -> None:
     [
         ({"epochs": 0}, "epochs must be above 0"),
         ({"batch_rows": -2}, "batch_rows must be above 0"),
+        ({"accumulate": 3}, "accumulate must part batch_rows 8 equally, not 3"),
+        ({"accumulate": 0}, "accumulate must part"),
         ({"lr": 0.0}, "lr must be above 0"),
         ({"lr": float("nan")}, "lr must be above 0"),
         ({"decay_share": 0.0}, "decay_share must be above 0"),

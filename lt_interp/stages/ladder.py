@@ -2,38 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-from dataclasses import dataclass
-from typing import Any
-
-from lt_interp.errors import InputError
 from lt_interp.model.config import PRE_NORM_RESIDUAL, Experts, ModelConfig
-from lt_interp.model.hook_table import hook_table
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A rung of the ladder.
-
-    Attributes:
-        id: Its name, as in the article's notebooks.
-        adds: What it adds to the stage it grows from.
-        config: The model.
-        grows_from: The id of that stage; `None` for the first.
-    """
-
-    id: str
-    adds: str
-    config: ModelConfig
-    grows_from: str | None = None
-
-
-def evolve(previous: Stage, id: str, adds: str, **change: Any) -> Stage:
-    """The next rung: the previous one with one field of its model changed."""
-    config = dataclasses.replace(previous.config, **change)
-    return Stage(id=id, adds=adds, config=config, grows_from=previous.id)
-
+from lt_interp.stages.stage import Stage, by_id, evolve
 
 # The brownie: average everything.
 _01 = Stage(id="01_bag_of_words", adds="embed, average, unembed", config=ModelConfig(average=True))
@@ -71,28 +41,6 @@ _10g = evolve(
     experts=Experts(count=2, gated=True),
 )
 
-STAGES: dict[str, Stage] = {
-    stage.id: stage
-    for stage in (_01, _02, _03, _03b3, _03b4, _04, _05, _06, _07, _08, _09, _10, _10g)
-}
-
-
-def get_stage(name: str) -> Stage:
-    """The stage of that id.
-
-    Raises:
-        InputError: There is none; the message lists the nearest names.
-    """
-    if name in STAGES:
-        return STAGES[name]
-    near = difflib.get_close_matches(name, STAGES, n=3, cutoff=0.3) or list(STAGES)
-    raise InputError(f"there is no stage {name!r}; nearest: {', '.join(near)}")
-
-
-def stages_with_hook(name: str) -> list[str]:
-    """Ids of the stages that have a hook, e.g. of `"blocks.1.attn.hook_pattern"`."""
-    return [
-        stage.id
-        for stage in STAGES.values()
-        if any(hook.name == name for hook in hook_table(stage.config))
-    ]
+LADDER: dict[str, Stage] = by_id(
+    _01, _02, _03, _03b3, _03b4, _04, _05, _06, _07, _08, _09, _10, _10g
+)
