@@ -52,16 +52,20 @@ class Result:
         columns = [_plain(frame[column]) for column in frame]
         return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, csv: bool = True) -> None:
         """Write `result.json`, which holds everything, and each table as `<name>.csv`.
 
         The same result gives the same bytes.
+
+        Args:
+            folder: Where.
+            csv: Whether to write the tables once more, for other programs.
 
         Raises:
             ValueError: A number is infinite, or `meta` holds what JSON cannot.
         """
         text = _to_json(self)
-        for name, frame in self.tables.items():
+        for name, frame in self.tables.items() if csv else ():
             write_text(Path(folder) / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
         write_text(Path(folder) / RESULT, text)
 
@@ -117,6 +121,8 @@ def _tidy(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def _tidy_column(column: pd.Series, table: str) -> pd.Series:
+    if column.dtype in ("int64", "float64", "bool"):  # nothing is missing in it, or nan
+        return column
     if pd.api.types.is_bool_dtype(column.dtype):
         dtype = "bool"
     elif pd.api.types.is_integer_dtype(column.dtype):
