@@ -150,7 +150,7 @@ def _by_name(value: Any) -> Any:
 
 def _mapped_again(values: dict[str, Any]) -> Rows:
     """The rows in the other process."""
-    opened = {
+    opened: dict[str, Any] = {
         name: np.memmap(value.file, value.dtype, "r", value.offset, value.shape)
         if isinstance(value, _Mapped)
         else value

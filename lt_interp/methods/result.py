@@ -49,8 +49,9 @@ class Result:
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table as plain Python values, a dictionary a row, `None` for what is missing."""
         frame = self.tables[table]
-        columns = [_plain(frame[column]) for column in frame]
-        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        names = list(frame)
+        columns = [_plain(frame[name]) for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def save(self, folder: str | Path, *, csv: bool = True) -> None:
         """Write `result.json`, which holds everything, and each table as `<name>.csv`.
@@ -103,6 +104,24 @@ def make_table(columns: Mapping[str, type], rows: Iterable[Mapping[str, Any]]) -
     return pd.DataFrame(frame, columns=list(columns))
 
 
+def join_tables(
+    columns: Mapping[str, type], parts: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]
+) -> pd.DataFrame:
+    """Tables under each other, each with what is the same in all of its rows.
+
+    Args:
+        columns: The type of each column, as `make_table` takes them.
+        parts: Those columns of a table that it lacks, with one value each, and the table.
+    """
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    for about, frame in parts:
+        for name in columns:
+            column = _plain(frame[name]) if name in frame else [about[name]] * len(frame)
+            values[name] += column
+    frame = {name: _series(values[name], _TYPES[type_]) for name, type_ in columns.items()}
+    return pd.DataFrame(frame, columns=list(columns))
+
+
 def _series(values: list[Any], dtype: str) -> pd.Series:
     """A column of the type, or of the type that also holds missing values where there are any."""
     if None in values:
@@ -138,8 +157,10 @@ def _tidy_column(column: pd.Series, table: str) -> pd.Series:
 
 def _plain(column: pd.Series) -> list[Any]:
     """Python values of a column, `None` for missing ones."""
-    missing = column.isna()
-    return [None if gone else value for gone, value in zip(missing, column.tolist(), strict=True)]
+    missing, values = column.isna().to_numpy(), column.tolist()
+    if not missing.any():
+        return values
+    return [None if gone else value for gone, value in zip(missing, values, strict=True)]
 
 
 def _to_json(result: Result) -> str:

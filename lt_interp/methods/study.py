@@ -16,7 +16,7 @@ import pandas as pd
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
-from lt_interp.methods.result import RESULT, Progress, Result, make_table
+from lt_interp.methods.result import RESULT, Progress, Result, join_tables, make_table
 from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
@@ -88,17 +88,19 @@ class Study:
             partial(measure_one, measure=measure, name=self.name, columns=columns, rows=self.rows),
             columns,
         )
-        rows: dict[str, list[Row]] = {name: [] for name in columns}
-        applies: list[Row] = []
-        for checkpoint, reason in zip(self.checkpoints, reasons, strict=True):
-            about = _about(checkpoint)
-            applies.append({**about, "applies": reason is None, "reason": reason})
-            for name in columns if reason is None else ():
-                rows[name] += [{**about, **row} for row in measured[checkpoint.name].rows(name)]
+        asked = [
+            (_about(one), measured[one.name]) for one in self.checkpoints if one.name in measured
+        ]
         tables = {
-            name: make_table({**MODEL_COLUMNS, **types}, rows[name])
+            name: join_tables(
+                {**MODEL_COLUMNS, **types}, [(about, of.tables[name]) for about, of in asked]
+            )
             for name, types in columns.items()
         }
+        applies = [
+            {**_about(one), "applies": reason is None, "reason": reason}
+            for one, reason in zip(self.checkpoints, reasons, strict=True)
+        ]
         return {**tables, "applies": make_table(APPLIES, applies)}
 
     def result(self, tables: Mapping[str, pd.DataFrame], *, notes: Mapping[str, Any]) -> Result:

@@ -208,9 +208,18 @@ def _begin(shares: Any, prepare: Callable[[], None] | None) -> None:
 
     global _shares
     _shares = shares
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     torch.set_num_threads(1)
     if prepare is not None:
         prepare()
+
+
+def _end_with_the_parent() -> None:
+    """Wait for the end of the process that began this one: killed, it could not end the others."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _nothing() -> None:
