@@ -115,7 +115,7 @@ def profile(lines: Iterable[Line], seconds: float) -> dict[str, Any]:
     """
     lines = list(lines)
     parts = [(line.seconds, found["title"]) for line in lines if (found := _begun(line))]
-    ends = [*(at for at, _ in parts[1:]), seconds]
+    ends = [*(at for at, _ in parts[1:]), seconds][: len(parts)]
     measured = [found for line in lines if (found := _MODEL.fullmatch(line.text))]
     pages = {found["item"]: float(found["seconds"]) for found in measured if _is_page(found)}
     models = [found for found in measured if not _is_page(found)]
