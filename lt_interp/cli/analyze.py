@@ -32,6 +32,14 @@ def analyze(
     tokens: Annotated[
         int | None, typer.Option(min=1, help="How many tokens (routing: decisions) to measure.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Models measured at a time, each in a process with one thread; one a core if "
+            "not given. The results do not depend on it.",
+        ),
+    ] = None,
 ) -> None:
     """Run one analysis and write its page.
 
@@ -46,6 +54,8 @@ def analyze(
             raise InputError(f"{written} takes no {flag}; leave it out")
         if value is not None:
             options[option] = value
-    typer.echo(
-        write_pages("analyze", {written: options}, corpus, out, only=None, stages=stages, seed=seed)
-    )
+    page = write_pages(
+        "analyze", {written: options}, corpus, out, only=None, stages=stages, seed=seed,
+        workers=workers,
+    )  # fmt: skip
+    typer.echo(page)

@@ -13,6 +13,7 @@ from lt_interp.cli.console import note
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
+from lt_interp.cli.quiet import quiet_libraries
 
 
 def write_pages(
@@ -24,6 +25,7 @@ def write_pages(
     only: Sequence[str] | None,
     stages: Sequence[str] | None,
     seed: int,
+    workers: int | None,
 ) -> Path:
     """Run analyses, save their results, and write every page under a folder.
 
@@ -35,6 +37,7 @@ def write_pages(
         only: What the user typed of `--only`.
         stages: Checkpoints by name or folder; all that are shipped if there are none.
         seed: Of the analyses.
+        workers: Models measured at a time; as many as there are cores if none is given.
 
     Returns:
         The front page.
@@ -42,6 +45,7 @@ def write_pages(
     with bar("getting ready"):
         from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
         from lt_interp.methods.registry import ANALYSES
+        from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
 
         checkpoints = chosen_checkpoints(stages, all_=not stages)
@@ -49,16 +53,17 @@ def write_pages(
         require_writable(out)
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
-    with _overall(len(analyses)) as begin:
+    processes = Workers(workers or n_cores(), prepare=quiet_libraries)
+    with processes, _overall(len(analyses)) as begin:
         for name, options in analyses.items():
             words = ["lt-interp", command, *([name] if command == "analyze" else [])]
             words += ["--corpus", _public(corpus), "--seed", str(seed)]
             words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
                 out, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
-                command=shlex.join(words), **options,
+                command=shlex.join(words), workers=processes, **options,
             )  # fmt: skip
-        pages = build_pages(out, progress=begin("writing pages"))
+        pages = build_pages(out, progress=begin("writing pages"), workers=processes)
     forget_parts(out, analyses)
     return pages[0]
 

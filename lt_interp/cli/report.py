@@ -27,6 +27,14 @@ def report(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analyses.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Models measured at a time, each in a process with one thread; one a core if "
+            "not given. The results do not depend on it.",
+        ),
+    ] = None,
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Only write the pages again, from the saved results.")
     ] = False,
@@ -42,4 +50,7 @@ def report(
 
     asked = [get_analysis(name)[0] for name in only or ANALYSES]
     analyses: dict[str, dict[str, Any]] = {name: {} for name in ANALYSES if name in asked}
-    typer.echo(write_pages("report", analyses, corpus, out, only=only, stages=stages, seed=seed))
+    page = write_pages(
+        "report", analyses, corpus, out, only=only, stages=stages, seed=seed, workers=workers
+    )
+    typer.echo(page)

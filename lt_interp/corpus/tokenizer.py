@@ -7,13 +7,14 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from lt_interp.errors import InputError
-from lt_interp.files import new_folder, read_json, trained_folder, write_json
+from lt_interp.files import new_folder, read_json, sha256_file, trained_folder, write_json
 
 if TYPE_CHECKING:
     from lt_interp.corpus.sources import Corpus
@@ -135,14 +136,27 @@ def new_tokenizer_folder(folder: str | Path) -> Iterator[Path]:
 def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Open a tokenizer that `Tokenizer.save` wrote.
 
+    Reading GPT-2's merges takes most of the time that opening a checkpoint does, and all of them
+    share a tokenizer, so the last ones opened are kept, each for as long as its files stay the
+    same.
+
     Raises:
         InputError: There is no such folder, it holds no tokenizer, or its files are damaged.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no tokenizer folder {folder}; name one, or build it")
+    files = (path for path in sorted(folder.iterdir()) if path.is_file())
+    return _opened(folder, tuple((path.name, sha256_file(path)) for path in files))
+
+
+@lru_cache(maxsize=4)
+def _opened(folder: Path, files: tuple[tuple[str, str], ...]) -> Tokenizer:
+    """The tokenizer of a folder with these files, by name and SHA-256."""
     # the kinds build on this file, so they can only be looked up when one is asked for
     from lt_interp.corpus.gpt2_compact import Gpt2Compact
     from lt_interp.corpus.simple_tokenizers import ByteTokenizer, CharacterTokenizer
 
-    folder = Path(folder)
     description = _read_description(folder)
     kinds: dict[str, type[Tokenizer]] = {
         kind.kind: kind for kind in (Gpt2Compact, ByteTokenizer, CharacterTokenizer)
@@ -198,8 +212,6 @@ def named_tokenizer(name: str, training: Corpus) -> Tokenizer:
 def _read_description(folder: Path) -> dict[str, Any]:
     """Read and check `vocabulary.json`."""
     path = folder / VOCABULARY_FILE
-    if not folder.is_dir():
-        raise InputError(f"there is no tokenizer folder {folder}; name one, or build it")
     if not path.is_file():
         raise InputError(f"{folder} is not a tokenizer: it has no {VOCABULARY_FILE}")
     found = read_json(path)

@@ -8,7 +8,10 @@ the cache (`row_cache`), so a corpus may be larger than memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from mmap import mmap
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int32, Int64, UInt
@@ -42,6 +45,11 @@ class Rows:
     corpus_split: str
     corpus_sha256: str
     tokenizer_sha256: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: arrays that are mapped whole from a file go by its name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _mapped_again, ({name: _by_name(value) for name, value in values.items()},)
 
     @property
     def n_rows(self) -> int:
@@ -120,3 +128,32 @@ def open_rows(
         corpus_sha256=corpus.sha256,
         tokenizer_sha256=tokenizer.sha256,
     )
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A file that an array is mapped from, and how."""
+
+    file: str
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+
+
+def _by_name(value: Any) -> Any:
+    """A mapped array as its file's name; anything else, and a part of such an array, as it is."""
+    whole = isinstance(value, np.memmap) and isinstance(value.base, mmap)
+    if not whole or not Path(str(value.filename)).is_file():  # built and renamed since
+        return np.asarray(value) if isinstance(value, np.memmap) else value
+    return _Mapped(str(value.filename), value.dtype.str, value.offset, value.shape)
+
+
+def _mapped_again(values: dict[str, Any]) -> Rows:
+    """The rows in the other process."""
+    opened: dict[str, Any] = {
+        name: np.memmap(value.file, value.dtype, "r", value.offset, value.shape)
+        if isinstance(value, _Mapped)
+        else value
+        for name, value in values.items()
+    }
+    return Rows(**opened)

@@ -130,7 +130,7 @@ def _numbers(ax: Axes, weights: Float[np.ndarray, "query key"]) -> None:
         if weight >= LEAST_NUMBER:
             ax.text(
                 key, query, share(weight), ha="center", va="center", fontsize=10,
-                color=text_colour(weight),
+                color=text_colour(weight), in_layout=False,
             )  # fmt: skip
 
 

@@ -111,5 +111,8 @@ def _grid(ax: Axes, values: np.ndarray, end: float, *, digits: int = 2) -> None:
         if np.isfinite(value):
             text = f"{value:.{digits}f}".replace("-", "−" if round(value, digits) else "")
             colour = "white" if abs(value) > STRONG * end else "black"
-            ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=12, color=colour)
+            ax.text(
+                x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=12, color=colour,
+                in_layout=False,
+            )  # fmt: skip
     ax.grid(visible=False)

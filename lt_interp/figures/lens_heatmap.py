@@ -64,7 +64,8 @@ def _write(ax: Axes, cell: object) -> None:
     x, y = cell.position + 0.5, cell.order + 0.5  # type: ignore[attr-defined]
     colour = "white" if cell.top_probability < BRIGHT else "black"  # type: ignore[attr-defined]
     size = 12 * min(1, LETTERS / max(len(text), 1))
-    ax.text(x, y, text, ha="center", va="center", color=colour, fontsize=size)
+    ax.text(x, y, text, ha="center", va="center", color=colour, fontsize=size,
+            in_layout=False)  # fmt: skip
     if cell.next_token == cell.top_token:  # type: ignore[attr-defined]
         ax.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, linewidth=2.5,
                                edgecolor=ARTICLE))  # fmt: skip

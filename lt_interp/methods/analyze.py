@@ -17,6 +17,7 @@ from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
 from lt_interp.methods.progress_bar import progress_bar
 from lt_interp.methods.registry import Analysis, get_analysis
 from lt_interp.methods.result import Progress, Result
+from lt_interp.methods.workers import Workers
 from lt_interp.training.checkpoint import find_tokenizer
 
 PARTS = ".parts"  # what is finished of analyses that are not, in the folder of the results
@@ -65,20 +66,22 @@ def analyze_into(
     seed: int,
     progress: Progress | None,
     command: str,
+    workers: Workers | None = None,
     **options: Any,
 ) -> Result:
     """Run an analysis and save its result as `<out>/<name>/`.
 
     Each model's tables are kept as it is finished; interrupted and begun again, the analysis
     continues after the last one. `forget_parts` deletes them when the work is complete. An analysis
-    that reads the results of others finds them in `out`.
+    that reads the results of others finds them in `out`. With workers several models are measured
+    at a time.
     """
     written, analysis = get_analysis(name)
     if "results" in analysis.options:
         options = {"results": out, **options}
     result = _function(written, analysis, options)(
         models, rows, seed=seed, progress=progress, command=command,
-        keep=out / PARTS / written, **options,
+        keep=out / PARTS / written, workers=workers, **options,
     )  # fmt: skip
     result.save(out / written)
     return result

@@ -27,6 +27,7 @@ from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.samples import NEW_TOKENS, TEMPERATURE, samples
 from lt_interp.methods.statistics import story_difference
 from lt_interp.methods.study import Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 
@@ -73,6 +74,7 @@ def evolution(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     prompts: Sequence[str] | None = None,
 ) -> Result:
     """Score every model on the same stories and set it beside the article.
@@ -85,6 +87,7 @@ def evolution(
         progress: Called with how much is done, how much there is, and the model.
         command: What repeats the analysis.
         keep: Where the tables of each model are kept, so that the same call can continue.
+        workers: Processes for the models.
         prompts: What each stage continues; by default the article's first.
 
     Returns:
@@ -98,7 +101,7 @@ def evolution(
     found = find_checkpoints(models)
     study = Study(
         name="evolution", checkpoints=found, rows=rows, seed=seed, progress=progress,
-        command=command, keep=keep, options={"prompts": prompts},
+        command=command, keep=keep, workers=workers, options={"prompts": prompts},
     )  # fmt: skip
     measured = study.each(
         partial(_measure, rows=rows, prompts=prompts, seed=seed),

@@ -14,7 +14,8 @@ class Analysis:
     Attributes:
         title: Of its page.
         function: `"module:function"`. It takes the models and the token rows, and by keyword
-            `seed`, `progress`, `command` and `keep`; it returns a Result of the same name.
+            `seed`, `progress`, `command`, `keep` and `workers`; it returns a Result of the same
+            name.
         options: Further keywords that a user may set.
     """
 

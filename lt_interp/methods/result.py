@@ -49,19 +49,24 @@ class Result:
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table as plain Python values, a dictionary a row, `None` for what is missing."""
         frame = self.tables[table]
-        columns = [_plain(frame[column]) for column in frame]
-        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        names = list(frame)
+        columns = [_plain(frame[name]) for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, csv: bool = True) -> None:
         """Write `result.json`, which holds everything, and each table as `<name>.csv`.
 
         The same result gives the same bytes.
+
+        Args:
+            folder: Where.
+            csv: Whether to write the tables once more, for other programs.
 
         Raises:
             ValueError: A number is infinite, or `meta` holds what JSON cannot.
         """
         text = _to_json(self)
-        for name, frame in self.tables.items():
+        for name, frame in self.tables.items() if csv else ():
             write_text(Path(folder) / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
         write_text(Path(folder) / RESULT, text)
 
@@ -99,6 +104,24 @@ def make_table(columns: Mapping[str, type], rows: Iterable[Mapping[str, Any]]) -
     return pd.DataFrame(frame, columns=list(columns))
 
 
+def join_tables(
+    columns: Mapping[str, type], parts: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]
+) -> pd.DataFrame:
+    """Tables under each other, each with what is the same in all of its rows.
+
+    Args:
+        columns: The type of each column, as `make_table` takes them.
+        parts: Those columns of a table that it lacks, with one value each, and the table.
+    """
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    for about, frame in parts:
+        for name in columns:
+            column = _plain(frame[name]) if name in frame else [about[name]] * len(frame)
+            values[name] += column
+    frame = {name: _series(values[name], _TYPES[type_]) for name, type_ in columns.items()}
+    return pd.DataFrame(frame, columns=list(columns))
+
+
 def _series(values: list[Any], dtype: str) -> pd.Series:
     """A column of the type, or of the type that also holds missing values where there are any."""
     if None in values:
@@ -117,6 +140,8 @@ def _tidy(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def _tidy_column(column: pd.Series, table: str) -> pd.Series:
+    if column.dtype in ("int64", "float64", "bool"):  # nothing is missing in it, or nan
+        return column
     if pd.api.types.is_bool_dtype(column.dtype):
         dtype = "bool"
     elif pd.api.types.is_integer_dtype(column.dtype):
@@ -132,8 +157,10 @@ def _tidy_column(column: pd.Series, table: str) -> pd.Series:
 
 def _plain(column: pd.Series) -> list[Any]:
     """Python values of a column, `None` for missing ones."""
-    missing = column.isna()
-    return [None if gone else value for gone, value in zip(missing, column.tolist(), strict=True)]
+    missing, values = column.isna().to_numpy(), column.tolist()
+    if not missing.any():
+        return values
+    return [None if gone else value for gone, value in zip(missing, values, strict=True)]
 
 
 def _to_json(result: Result) -> str:

@@ -214,9 +214,9 @@ def story_draws(
         yield _draw(rng, n_stories, min(chunk, draws - start))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=6)
 def _all_draws(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
-    """All draws at once: the same for every quantity of an analysis, and slow to draw."""
+    """All draws at once: the same for every quantity and model of an analysis, slow to draw."""
     times = _draw(np.random.default_rng(seed), n_stories, draws)
     times.flags.writeable = False  # every quantity reads this one array
     return times

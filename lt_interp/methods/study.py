@@ -1,12 +1,13 @@
-"""One run of an analysis over several models: a model at a time, each kept when it is done."""
+"""One run of an analysis over several models, each kept when it is done."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ import pandas as pd
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
-from lt_interp.methods.result import RESULT, Progress, Result, make_table
+from lt_interp.methods.result import RESULT, Progress, Result, join_tables, make_table
+from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
+LOGGER = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Columns = Mapping[str, type]
-Share = Callable[[int, int], None]
-"""Called while one model is measured with how much of it is done, and how much there is."""
+Measure = Callable[[StageModel, Share], Mapping[str, Iterable[Row]]]
+"""Gets an open model and what to call as it advances; returns the rows of every table, without the
+columns that name the model."""
 
 # What `Study.each` puts before the columns of every table.
 MODEL_COLUMNS = {"checkpoint": str, "stage": str, "train_seed": int}
@@ -41,11 +45,12 @@ class Study:
         checkpoints: The models, in the order of the tables.
         rows: The token rows.
         seed: Of the analysis.
-        progress: Called with thousandths done, in all, and the model's name.
+        progress: Called with thousandths done, in all, and the names of the models under way.
         command: What repeats the analysis.
         keep: A folder in which the tables of every model are kept as it is finished, so that the
             same study, begun again, continues; `None` keeps nothing.
         options: Every further choice that changes a number, as JSON values.
+        workers: Processes for the models, which are otherwise measured here, one after the other.
     """
 
     name: str
@@ -56,19 +61,20 @@ class Study:
     command: str = ""
     keep: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    workers: Workers | None = None
 
     def each(
         self,
-        measure: Callable[[StageModel, Share], Mapping[str, Iterable[Row]]],
+        measure: Measure,
         *,
         columns: Mapping[str, Columns],
         needs: Callable[[ModelConfig], str | None] = lambda _: None,
     ) -> dict[str, pd.DataFrame]:
-        """Measure one model after the other.
+        """Measure every model.
 
         Args:
-            measure: Gets an open model and what to call as it advances; returns the rows of every
-                table, without the columns that name the model.
+            measure: What is measured of one; for processes a function of a module, or an object
+                that can be pickled.
             columns: The columns of every table and their types.
             needs: Why the analysis does not apply to a stage, in words; `None` where it does.
 
@@ -76,25 +82,25 @@ class Study:
             The tables, `checkpoint`, `stage` and `train_seed` first, and a table `applies` with a
             row for every model.
         """
-        rows: dict[str, list[Row]] = {name: [] for name in columns}
-        applies: list[Row] = []
-        for place, checkpoint in enumerate(self.checkpoints):
-            self._advance(place, 0, 1, checkpoint.name)
-            reason = needs(checkpoint.config)
-            about = _about(checkpoint)
-            applies.append({**about, "applies": reason is None, "reason": reason})
-            if reason is not None:
-                continue
-            measured = self._kept(checkpoint, columns)
-            if measured is None:
-                measured = self._measure(place, checkpoint, measure, columns)
-            for name in columns:
-                rows[name] += [{**about, **row} for row in measured.rows(name)]
-        self._advance(len(self.checkpoints), 0, 1, self.name.replace("_", " "))
+        reasons = [needs(checkpoint.config) for checkpoint in self.checkpoints]
+        measured = self._measured(
+            [one for one, reason in zip(self.checkpoints, reasons, strict=True) if reason is None],
+            partial(measure_one, measure=measure, name=self.name, columns=columns, rows=self.rows),
+            columns,
+        )
+        asked = [
+            (_about(one), measured[one.name]) for one in self.checkpoints if one.name in measured
+        ]
         tables = {
-            name: make_table({**MODEL_COLUMNS, **types}, rows[name])
+            name: join_tables(
+                {**MODEL_COLUMNS, **types}, [(about, of.tables[name]) for about, of in asked]
+            )
             for name, types in columns.items()
         }
+        applies = [
+            {**_about(one), "applies": reason is None, "reason": reason}
+            for one, reason in zip(self.checkpoints, reasons, strict=True)
+        ]
         return {**tables, "applies": make_table(APPLIES, applies)}
 
     def result(self, tables: Mapping[str, pd.DataFrame], *, notes: Mapping[str, Any]) -> Result:
@@ -109,22 +115,33 @@ class Study:
         )
         return Result(name=self.name, tables=dict(tables), meta=meta)
 
-    def _measure(
+    def _measured(
         self,
-        place: int,
-        checkpoint: Checkpoint,
-        measure: Callable[[StageModel, Share], Mapping[str, Iterable[Row]]],
+        asked: Sequence[Checkpoint],
+        work: Callable[[Checkpoint, Share], Result],
         columns: Mapping[str, Columns],
-    ) -> Result:
-        """Measure a model and keep its tables."""
-        model = checkpoint.load()
-        check_rows(model, self.rows)
-        found = measure(model, lambda done, n: self._advance(place, done, n, checkpoint.name))
-        tables = {name: make_table(types, found[name]) for name, types in columns.items()}
-        result = Result(name=self.name, tables=tables)
-        if self.keep:
-            result.save(self._place(checkpoint))
-        return result
+    ) -> dict[str, Result]:
+        """The tables of every model that is asked, by its name; each kept as it is finished."""
+        kept = {one.name: self._kept(one, columns) for one in asked}
+        found = {name: result for name, result in kept.items() if result is not None}
+        left = [one for one in asked if one.name not in found]
+        in_folders = all(one.folder for one in left)  # a model in memory stays in its process
+        run = self.workers.run if self.workers and in_folders else here
+        shares: dict[str, float] = {}
+
+        def report(place: int, share: float) -> None:
+            shares[left[place].name] = share
+            under_way = [name for name, share in shares.items() if share < 1]
+            self._advance(len(self.checkpoints) - len(left) + sum(shares.values()), under_way)
+
+        for place, result, cpu_seconds in run(work, left, report):
+            LOGGER.info("%s of %s: %.2f s", self.name, left[place].name, cpu_seconds)
+            shares[left[place].name] = 1.0
+            if self.keep:
+                result.save(self._place(left[place]), csv=False)
+            found[left[place].name] = result
+        self._advance(len(self.checkpoints), [self.name.replace("_", " ")])
+        return found
 
     def _kept(self, checkpoint: Checkpoint, columns: Mapping[str, Columns]) -> Result | None:
         """What an earlier, interrupted run of this study found."""
@@ -147,10 +164,30 @@ class Study:
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return self.keep / f"{checkpoint.name}-{digest[:16]}"
 
-    def _advance(self, place: int, done: int, n: int, what: str) -> None:
+    def _advance(self, done: float, what: Iterable[str]) -> None:
         if self.progress:
-            share = STEPS * done // max(n, 1)
-            self.progress(STEPS * place + share, STEPS * len(self.checkpoints), what)
+            n = len(self.checkpoints)
+            self.progress(int(STEPS * done), STEPS * n, ", ".join(what))
+
+
+def measure_one(
+    checkpoint: Checkpoint,
+    share: Share,
+    *,
+    measure: Measure,
+    name: str,
+    columns: Mapping[str, Columns],
+    rows: Rows,
+) -> Result:
+    """Open a model and measure it; its tables still lack the columns that name it.
+
+    Raises:
+        InputError: It cannot be read, or does not fit the rows.
+    """
+    model = checkpoint.load()
+    check_rows(model, rows)
+    found = measure(model, share)
+    return Result(name=name, tables={key: make_table(columns[key], found[key]) for key in columns})
 
 
 def _about(checkpoint: Checkpoint) -> dict[str, Any]:

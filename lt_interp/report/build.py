@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from lt_interp.errors import InputError
 from lt_interp.figures.save import save_svg
 from lt_interp.files import write_text
 from lt_interp.methods.result import Result
+from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.report.activation_patching import ACTIVATION_PATCHING
 from lt_interp.report.article import ARTICLE_PAGE
 from lt_interp.report.attention import ATTENTION
@@ -39,7 +41,10 @@ PAGES: dict[str, Page] = {
 
 
 def build_pages(
-    out: str | Path, *, progress: Callable[[int, int, str], None] | None = None
+    out: str | Path,
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+    workers: Workers | None = None,
 ) -> list[Path]:
     """Draw the figures and write the pages of every saved result under a folder.
 
@@ -47,7 +52,8 @@ def build_pages(
 
     Args:
         out: Holds `<analysis>/result.json`; the pages are written beside those, and `index.md`.
-        progress: Called with how many pages are done, how many there are, and the one begun.
+        progress: Called with how many pages are done, how many there are, and one under way.
+        workers: Processes for the pages, which are otherwise written here, one after the other.
 
     Returns:
         The pages that were written, the index first.
@@ -62,22 +68,35 @@ def build_pages(
             f"{out} holds no saved result; expected one of "
             f"{', '.join(f'{name}/{RESULT}' for name in PAGES)}: run the analyses first"
         )
-    results = {name: Result.load(out / name) for name in names}
-    for done, (name, result) in enumerate(results.items()):
+    done: dict[str, Result] = {}
+
+    def report(place: int, _: float) -> None:
         if progress is not None:
-            progress(done, len(names), name)
-        try:
-            _build_page(out / name, PAGES[name], result)
-        except KeyError as missing:
-            raise InputError(
-                f"{out / name / RESULT} was made by another version: it has no {missing}; run "
-                f"lt-interp analyze {name} again, or delete the folder"
-            ) from missing
+            progress(len(done), len(names), names[place])
+
+    run = workers.run if workers else here
+    for place, result, cpu_seconds in run(partial(_saved_page, out), names, report):
+        LOGGER.info("page of %s: %.2f s", names[place], cpu_seconds)
+        done[names[place]] = result
     if progress is not None:
         progress(len(names), len(names), "index")
+    results = {name: done[name] for name in names}
     index = {"title": TITLE, **index_context(results, PAGES)}
     write_text(out / "index.md", render("index.md.j2", index))
     return [out / "index.md", *(out / name / "report.md" for name in names)]
+
+
+def _saved_page(out: Path, name: str, share: Share) -> Result:
+    """The page of one saved result, and the result."""
+    result = Result.load(out / name)
+    try:
+        _build_page(out / name, PAGES[name], result)
+    except KeyError as missing:
+        raise InputError(
+            f"{out / name / RESULT} was made by another version: it has no {missing}; run "
+            f"lt-interp analyze {name} again, or delete the folder"
+        ) from missing
+    return result
 
 
 def _build_page(folder: Path, page: Page, result: Result) -> None:
@@ -91,4 +110,3 @@ def _build_page(folder: Path, page: Page, result: Result) -> None:
         **page.context(result),
     }
     write_text(folder / "report.md", render(page.template, context))
-    LOGGER.info("wrote %s", folder / "report.md")

@@ -274,6 +274,7 @@ def test_an_interrupted_analysis_goes_on(
 ) -> None:
     words = ["analyze", "evolution", "--corpus", stories_file, "--out", tmp_path]
     words += ["--stage", runs / "03_bigram", "--stage", runs / "04_attention"]
+    words += ["--workers", "1"]  # the interruption is planted in this process
     scored: list[str] = []
 
     def interrupted(model: StageModel, *args: Any, **kwargs: Any) -> Evaluation:

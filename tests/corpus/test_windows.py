@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pickle
 import shutil
 import threading
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lt_interp.corpus import Corpus, open_corpus, open_rows
+from lt_interp.corpus.simple_tokenizers import ByteTokenizer
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
 
@@ -255,3 +258,18 @@ def test_the_embedded_corpus_by_bytes() -> None:
     assert rows.width == 256
     assert rows.n_rows == (size - 660 * len("\n<|endoftext|>\n") + 660) // 256
     assert 659 <= rows.n_stories <= 660
+
+
+def test_rows_cross_to_another_process_by_the_name_of_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LT_INTERP_CACHE", str(tmp_path))
+    built = open_rows(open_corpus("embedded"), ByteTokenizer(), width=64)
+    rows = open_rows(open_corpus("embedded"), ByteTokenizer(), width=64)  # now mapped in its place
+    part = dataclasses.replace(rows, tokens=rows.tokens[3:90])
+    assert len(pickle.dumps(rows)) < 2_000 < len(pickle.dumps(part))
+    for one in (built, rows, part):
+        again = pickle.loads(pickle.dumps(one))
+        assert np.array_equal(again.tokens, one.tokens)
+        assert np.array_equal(again.story_starts, one.story_starts)
+        assert (again.corpus_sha256, again.width) == (one.corpus_sha256, one.width)

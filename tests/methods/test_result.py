@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from lt_interp.errors import InputError
-from lt_interp.methods.result import Result, make_table
+from lt_interp.methods.result import Result, join_tables, make_table
 
 
 def example() -> Result:
@@ -146,3 +146,27 @@ def test_damaged_file_is_named(tmp_path: Path, damage: object) -> None:
     path.write_text(json.dumps(stored))
     with pytest.raises(InputError, match=r"result\.json"):
         Result.load(tmp_path)
+
+
+def test_tables_joined_are_those_made_of_all_rows() -> None:
+    own = {"n": int, "x": float, "word": str, "flag": bool}
+    parts = [
+        [{"n": 1, "x": 0.5, "word": "a", "flag": True}, {"n": None, "x": None, "word": None}],
+        [],
+        [{"n": 3, "x": 2.0, "word": "b", "flag": False}],
+    ]
+    about = [{"stage": "s", "seed": 0}, {"stage": "t", "seed": None}, {"stage": "u", "seed": 1}]
+    columns = {"stage": str, "seed": int, **own}
+    for some in ([0], [1], [0, 1], [2], [0, 1, 2], []):
+        joined = join_tables(columns, [(about[i], make_table(own, parts[i])) for i in some])
+        rows = [{**about[i], **row} for i in some for row in parts[i]]
+        made = make_table(columns, rows)
+        assert joined.dtypes.tolist() == made.dtypes.tolist()
+        assert joined.equals(made)
+
+
+def test_a_result_can_do_without_its_csv_twins(tmp_path: Path) -> None:
+    result = Result(name="r", tables={"t": make_table({"n": int}, [{"n": 1}])})
+    result.save(tmp_path, csv=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert Result.load(tmp_path).tables["t"].equals(result.tables["t"])

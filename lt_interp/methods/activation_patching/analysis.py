@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from lt_interp.methods.checkpoints import Models, find_checkpoints, one_a_stage
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.significance import DRAWS, with_q
 from lt_interp.methods.study import Row, Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 
 
@@ -49,6 +51,7 @@ def activation_patching(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     pairs: Sequence[PromptPair] | None = None,
 ) -> Result:
     """Carry activations from one prompt into another and see how much of the answer comes along.
@@ -62,6 +65,7 @@ def activation_patching(
         progress: Called with how much is done.
         command: What repeats the analysis.
         keep: Where finished models are kept.
+        workers: Processes for the models.
         pairs: Other prompt pairs than the shipped ones.
 
     Returns:
@@ -83,10 +87,11 @@ def activation_patching(
         progress=progress,
         command=command,
         keep=keep,
+        workers=workers,
         options={"pairs_sha256": _sha256(asked), "smallest_nats": SMALLEST_NATS},
     )
     tables = study.each(
-        lambda model, share: _measure(model, share, asked, seed),
+        partial(_measure, pairs=asked, seed=seed),
         columns={
             "clean_accuracy": ACCURACY,
             "by_template": TEMPLATES,
@@ -105,7 +110,7 @@ def activation_patching(
 
 
 def _measure(
-    model: StageModel, share: Share, pairs: Sequence[PromptPair], seed: int
+    model: StageModel, share: Share, *, pairs: Sequence[PromptPair], seed: int
 ) -> dict[str, list[Row]]:
     """All tables of one model."""
     tables: dict[str, list[Row]] = {

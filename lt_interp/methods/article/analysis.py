@@ -27,6 +27,7 @@ from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints, 
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.study import MODEL_COLUMNS, Share, Study
 from lt_interp.methods.token_classes import token_classes
+from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 
 NAMED = " named"
@@ -46,6 +47,7 @@ def article(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     results: Path | str | None = None,
     max_rows: int = MAX_ROWS,
 ) -> Result:
@@ -58,6 +60,7 @@ def article(
         progress: Called with how much is done, how much there is, and the model.
         command: What repeats the analysis.
         keep: Where the tables of each model are kept, so that the same call can continue.
+        workers: Processes for the models.
         results: A folder with the saved results of the other analyses, `<analysis>/result.json`.
             One that was made on other stories or weights counts as not measured.
         max_rows: How many rows are scored at most.
@@ -73,7 +76,7 @@ def article(
     main = one_a_stage(find_checkpoints(models))
     study = Study(
         name="article", checkpoints=list(main.values()), rows=rows, seed=seed, progress=progress,
-        command=command, keep=keep, options={"max_rows": max_rows},
+        command=command, keep=keep, workers=workers, options={"max_rows": max_rows},
     )  # fmt: skip
     measure = _Measure(rows, tokenizer_of(study.checkpoints[0]), seed=seed, max_rows=max_rows)
     found = study.each(measure, columns=COLUMNS)

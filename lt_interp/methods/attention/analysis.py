@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from lt_interp.methods.significance import DRAWS as FLIPS
 from lt_interp.methods.significance import with_q
 from lt_interp.methods.statistics import DRAWS
 from lt_interp.methods.study import Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
@@ -45,6 +47,7 @@ def attention(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     prompts: Sequence[str] | None = None,
 ) -> Result:
     """Score every head on the stories, draw its pattern on prompts, and test the article's claims.
@@ -57,6 +60,7 @@ def attention(
         progress: Called with how much is done.
         command: What repeats the analysis.
         keep: Where the tables of finished models are kept.
+        workers: Processes for the models.
         prompts: Texts to draw patterns of, besides the article's two.
 
     Returns:
@@ -77,15 +81,12 @@ def attention(
     width = min([rows.width, *(c.config.n_ctx for c in checkpoints if c.config.n_heads)])
     study = Study(
         name="attention", checkpoints=checkpoints, rows=rows, seed=seed, progress=progress,
-        command=command, keep=keep,
+        command=command, keep=keep, workers=workers,
         options={"prompts": texts, "max_rows": MAX_ROWS, "width": width},
     )  # fmt: skip
     eos_id = checkpoints[0].config.eos_id
     sample = draw_sample(rows, width=width, n_rows=MAX_ROWS, eos_id=eos_id, seed=seed)
-
-    def measure(model: StageModel, share: Share) -> Mapping[str, Iterable[Mapping[str, Any]]]:
-        return _measure(model, share, sample, texts, seed)
-
+    measure = partial(_measure, sample=sample, prompts=texts, seed=seed)
     columns = {
         "head_scores": HEAD_SCORES,
         "patterns": PATTERNS,
@@ -110,7 +111,7 @@ def _needs(config: ModelConfig) -> str | None:
 
 
 def _measure(
-    model: StageModel, share: Share, sample: Sample, prompts: Sequence[str], seed: int
+    model: StageModel, share: Share, *, sample: Sample, prompts: Sequence[str], seed: int
 ) -> dict[str, Iterable[Mapping[str, Any]]]:
     """All tables of one model."""
     cells, shown = prompt_rows(model, prompts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lt_interp.methods.logit_lens.chance import BASELINES, baseline_rows
 from lt_interp.methods.logit_lens.corpus import (
     CORPUS,
     UNTRAINED_SHARE,
+    Sample,
     corpus_rows,
     draw_sample,
 )
@@ -35,6 +37,7 @@ from lt_interp.methods.prompts import readable_prompts
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.significance import with_q
 from lt_interp.methods.study import MODEL_COLUMNS, Columns, Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 
 TOKENS = 20_000
@@ -57,6 +60,7 @@ def logit_lens(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     prompts: Sequence[str] | None = None,
     tokens: int = TOKENS,
 ) -> Result:
@@ -69,6 +73,7 @@ def logit_lens(
         progress: Called with how much is done, how much there is, and the model.
         command: What repeats the analysis.
         keep: A folder that keeps what is finished of an interrupted run.
+        workers: Processes for the models.
         prompts: What the heatmaps show; by default three of the article's.
         tokens: Predicted tokens of the corpus to average over, rounded up to whole rows.
 
@@ -87,34 +92,11 @@ def logit_lens(
     found = list(one_a_stage(find_checkpoints(models)).values())
     study = Study(
         name="logit_lens", checkpoints=found, rows=rows, seed=seed, progress=progress,
-        command=command, keep=keep,
+        command=command, keep=keep, workers=workers,
         options={"prompts": None if prompts is None else list(prompts), "tokens": tokens},
     )  # fmt: skip
     sample = draw_sample(rows, tokens=tokens, seed=seed)
-
-    def measure(model: StageModel, share: Share) -> dict[str, list[dict[str, Any]]]:
-        total = int(sample.n_tokens * (2 + 1 / UNTRAINED_SHARE))
-        done = 0
-
-        def report(n: int) -> None:
-            nonlocal done
-            done += n
-            share(min(done, total), total)
-
-        readable, left_out = readable_prompts(
-            model,
-            default_prompts() if prompts is None else prompts,
-            spared=default_prompts() if prompts is None else (),
-        )
-        return {
-            "lens_prompts": [
-                row for name, ids in readable.items() for row in prompt_rows(model, name, ids)
-            ],
-            "lens_corpus": corpus_rows(model, sample, seed=seed, report=report),
-            **attribution_rows(model, sample, readable, seed=seed, report=report),
-            "prompts_left_out": left_out,
-        }
-
+    measure = partial(_measure, sample=sample, prompts=prompts, seed=seed)
     tables = study.each(measure, columns=COLUMNS, needs=why_not)
     for name in ("lens_corpus", "attribution"):
         tables[name] = with_q(tables[name])
@@ -122,6 +104,33 @@ def logit_lens(
     baselines = baseline_rows(rows, sample, d_vocab=found[0].config.d_vocab, seed=seed)
     tables["lens_baselines"] = make_table(BASELINES, baselines)
     return study.result(tables, notes=_notes(tokens, prompts))
+
+
+def _measure(
+    model: StageModel, share: Share, *, sample: Sample, prompts: Sequence[str] | None, seed: int
+) -> dict[str, list[dict[str, Any]]]:
+    """All tables of one model."""
+    total = int(sample.n_tokens * (2 + 1 / UNTRAINED_SHARE))
+    done = 0
+
+    def report(n: int) -> None:
+        nonlocal done
+        done += n
+        share(min(done, total), total)
+
+    readable, left_out = readable_prompts(
+        model,
+        default_prompts() if prompts is None else prompts,
+        spared=default_prompts() if prompts is None else (),
+    )
+    return {
+        "lens_prompts": [
+            row for name, ids in readable.items() for row in prompt_rows(model, name, ids)
+        ],
+        "lens_corpus": corpus_rows(model, sample, seed=seed, report=report),
+        **attribution_rows(model, sample, readable, seed=seed, report=report),
+        "prompts_left_out": left_out,
+    }
 
 
 def _with_refused(measured: pd.DataFrame, applies: pd.DataFrame) -> pd.DataFrame:

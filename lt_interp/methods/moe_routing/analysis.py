@@ -38,6 +38,7 @@ from lt_interp.methods.moe_routing.tally import Tally
 from lt_interp.methods.moe_routing.together import compared
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.study import Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
@@ -71,6 +72,7 @@ def moe_routing(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     tokens: int = DECISIONS,
     draws: int = DRAWS,
 ) -> Result:
@@ -83,6 +85,7 @@ def moe_routing(
         progress: Called as the analysis advances.
         command: What repeats it.
         keep: Where finished models are kept.
+        workers: Processes for the models.
         tokens: Token-and-layer decisions, from the first row on; fewer where the rows hold fewer.
         draws: Shuffles of each layer; random routers are as many, in the trained stage
             `other_routers.OWN_ROUTERS` times as many.
@@ -98,7 +101,7 @@ def moe_routing(
     checkpoints = find_checkpoints(models)
     study = Study(
         name="moe_routing", checkpoints=checkpoints, rows=rows, seed=seed, progress=progress,
-        command=command, keep=keep, options={"tokens": tokens, "draws": draws},
+        command=command, keep=keep, workers=workers, options={"tokens": tokens, "draws": draws},
     )  # fmt: skip
     measure = _Measure(rows, seed=seed, tokens=tokens, draws=draws)
     found = study.each(measure, columns=COLUMNS, needs=_needs)

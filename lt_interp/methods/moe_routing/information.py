@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy.special import xlogy
 
 from lt_interp.methods.moe_routing.contingency import group_totals, left_out_information_nats
@@ -45,10 +45,8 @@ RESIDUAL = "left open by the token"
 
 def entropy_nats(counts: Int[np.ndarray, "... expert"]) -> Float[np.ndarray, "..."]:
     """Entropy of shares given as counts, over the last axis."""
-    n = counts.sum(axis=-1)
-    return np.asarray(
-        np.log(np.maximum(n, 1)) - xlogy(counts, counts).sum(axis=-1) / np.maximum(n, 1)
-    )
+    n = _over_experts(counts)
+    return np.asarray(np.log(np.maximum(n, 1)) - _over_experts(_n_log_n(counts)) / np.maximum(n, 1))
 
 
 def mutual_information_nats(
@@ -63,11 +61,22 @@ def mutual_information_nats(
         >>> float(mutual_information_nats(np.array([[5, 0], [0, 5]])) / np.log(2))
         1.0
     """
-    size = counts.sum(axis=-1)
+    size = _over_experts(counts)
     n = size.sum(axis=-1)
-    both = xlogy(counts, counts).sum(axis=(-1, -2)) - xlogy(size, size).sum(axis=-1)
+    both = _over_experts(_n_log_n(counts)).sum(axis=-1) - _n_log_n(size).sum(axis=-1)
     information = both / n + entropy_nats(counts.sum(axis=-2))
     return np.asarray(np.maximum(information, 0.0))
+
+
+def _over_experts(values: Shaped[np.ndarray, "... expert"]) -> Shaped[np.ndarray, "..."]:
+    """Sums over the last axis; `sum` takes four times as long for an axis as short as that."""
+    return np.asarray(np.einsum("...e->...", values))
+
+
+def _n_log_n(counts: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """`n log n` of counts, the logarithm of each number taken once where there are many counts."""
+    n = np.arange(counts.max(initial=0) + 1)
+    return xlogy(n, n)[counts] if counts.size > n.size else np.asarray(xlogy(counts, counts))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,5 +56,9 @@ def counted(
     """How often each draw sends every token id to every expert."""
     n = len(tokens)
     by_token = csr_array((np.ones(n, np.float32), (tokens, np.arange(n))), shape=(d_vocab, n))
-    counts = [by_token @ (experts == expert).astype(np.float32) for expert in range(n_experts)]
-    return np.stack(counts).transpose(2, 1, 0).astype(np.int64)
+    counts = np.empty((n_experts, d_vocab, experts.shape[1]), dtype=np.int64)
+    for expert in range(n_experts - 1):
+        counts[expert] = by_token @ (experts == expert).astype(np.float32)
+    # The last one gets what is left: one product fewer, which of two experts is half of them.
+    counts[-1] = np.bincount(tokens, minlength=d_vocab)[:, None] - counts[:-1].sum(axis=0)
+    return counts.transpose(2, 1, 0)

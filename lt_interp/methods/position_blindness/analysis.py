@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lt_interp.methods.position_blindness.behind import TIMES as BEHIND_TIMES
 from lt_interp.methods.position_blindness.compare import RELATIVE_BOUND
 from lt_interp.methods.position_blindness.examine import VERDICTS, examine
 from lt_interp.methods.position_blindness.neighbour_swaps import DISTANCES, SWAPS
-from lt_interp.methods.position_blindness.orders import make_orders
+from lt_interp.methods.position_blindness.orders import Orders, make_orders
 from lt_interp.methods.position_blindness.pair import (
     COMMON_LAST,
     DIFFERENCES,
@@ -26,6 +27,7 @@ from lt_interp.methods.position_blindness.permutation_test import PERMUTATIONS
 from lt_interp.methods.position_blindness.prefixes import cut_prefixes
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.study import Row, Share, Study
+from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 
 PREFIXES = 208
@@ -48,6 +50,7 @@ def position_blindness(
     progress: Progress | None = None,
     command: str = "",
     keep: Path | None = None,
+    workers: Workers | None = None,
     pair: tuple[str, str] | None = None,
     prefixes: int = PREFIXES,
     permutations: int = TIMES,
@@ -64,6 +67,7 @@ def position_blindness(
         progress: Called with how much is done, how much there is, and the model's name.
         command: What repeats the analysis.
         keep: A folder in which finished models are kept, so that the analysis can continue.
+        workers: Processes for the models.
         pair: Two sentences of the same tokens; by default the article's.
         prefixes: How many prefixes are cut.
         permutations: Orders that each is put in.
@@ -90,25 +94,35 @@ def position_blindness(
     }
     study = Study(
         name="position_blindness", checkpoints=checkpoints, rows=rows, seed=seed,
-        progress=progress, command=command, keep=keep, options=options,
+        progress=progress, command=command, keep=keep, workers=workers, options=options,
     )  # fmt: skip
     cut = cut_prefixes(rows, n=prefixes, lengths=lengths, seed=seed)
     orders = make_orders(cut, times=permutations, distances=options["distances"], seed=seed)
-
-    def measure(model: StageModel, share: Share) -> dict[str, list[Row]]:
-        found: dict[str, list[Row]] = {table: [] for table in COLUMNS}
-        twins = {"trained": model, "untrained": untrained(model, seed=seed)}
-        for place, (weights, twin) in enumerate(twins.items()):
-            asked = {
-                **examine(twin, orders, share=_half(share, place)),
-                **ask_pair(twin, rows, pair=pair, seed=seed),
-            }
-            for table, asked_rows in asked.items():
-                found[table] += [{"weights": weights, **row} for row in asked_rows]
-        return found
-
+    measure = partial(_measure, orders=orders, rows=rows, pair=pair, seed=seed)
     tables = study.each(measure, columns=COLUMNS)
     return study.result(tables, notes=_notes(options, seed))
+
+
+def _measure(
+    model: StageModel,
+    share: Share,
+    *,
+    orders: Orders,
+    rows: Rows,
+    pair: tuple[str, str] | None,
+    seed: int,
+) -> dict[str, list[Row]]:
+    """All tables of one model and of its untrained twin."""
+    found: dict[str, list[Row]] = {table: [] for table in COLUMNS}
+    twins = {"trained": model, "untrained": untrained(model, seed=seed)}
+    for place, (weights, twin) in enumerate(twins.items()):
+        asked = {
+            **examine(twin, orders, share=_half(share, place)),
+            **ask_pair(twin, rows, pair=pair, seed=seed),
+        }
+        for table, asked_rows in asked.items():
+            found[table] += [{"weights": weights, **row} for row in asked_rows]
+    return found
 
 
 def _half(share: Share, place: int) -> Share:
