@@ -22,7 +22,7 @@ import lt_interp as lt
 from lt_interp.cli.app import app
 from lt_interp.errors import InputError
 from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import STAGES
+from lt_interp.stages import LADDER
 
 OTHER = "The boy was happy because"
 PAGE = Path(__file__).parents[1] / "docs" / "neighbours.md"
@@ -88,12 +88,12 @@ def test_the_table_says_which_stages_a_tool_takes(prompt: str) -> None:
             model, *model.to_tokens([prompt, OTHER])[:, None], lambda logits: logits[0, -1, 0]
         ),
     }
-    ladder = [stage for stage in STAGES if not stage.startswith(("01", "02", "03"))]
+    ladder = [stage for stage in LADDER if not stage.startswith(("01", "02", "03"))]
     tokenizer = lt.load("03_bigram").tokenizer
     for tool, use in uses.items():
         first = ladder.index(dict(said)[tool])
         for place, stage in enumerate(ladder):
-            model = StageModel(STAGES[stage].config, tokenizer=tokenizer)
+            model = StageModel(LADDER[stage].config, tokenizer=tokenizer)
             if place >= first:
                 assert use(model) is not None
             else:
