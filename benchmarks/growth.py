@@ -1,0 +1,80 @@
+"""How cost grows with the work: `python -m benchmarks.growth [MAX_TOKENS]`, a table and a figure.
+
+Training against context and vocabulary, patching against prompt length and pairs, routing and lens
+against the tokens of the corpus. Writes `growth.json` and `growth.svg` here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks import growth_patching, growth_streams, growth_training
+from benchmarks.harness import machine
+from lt_interp.files import write_json
+
+HERE = Path(__file__).parent
+Row = dict[str, Any]
+PANELS = (
+    ("n_ctx", "seconds", "context length, tokens"),
+    ("d_vocab", "seconds", "vocabulary, ids"),
+    ("tokens of a prompt", "seconds", "prompt length, tokens"),
+    ("pairs", "seconds", "pairs of prompts"),
+    ("tokens of the corpus", "seconds", "tokens of the corpus"),
+    ("tokens of the corpus", "peak_mib", "tokens of the corpus"),
+)
+
+
+def measure(max_tokens: int) -> list[Row]:
+    """All rows: `what`, `grows`, `size`, `seconds`, of streams `peak_mib` too."""
+    patching = [
+        {**row, "grows": "tokens of a prompt" if row["grows"] == "tokens" else row["grows"]}
+        for row in growth_patching.measure()
+    ]
+    streams = [
+        {"grows": "tokens of the corpus", "size": row["tokens"], **row}
+        for row in growth_streams.measure(max_tokens=max_tokens)
+    ]
+    return [*growth_training.measure(), *patching, *streams]
+
+
+def slope(rows: list[Row], figure: str) -> float:
+    """The log-log slope over the upper half of the sizes, where fixed costs weigh least."""
+    upper = rows[len(rows) // 2 :] if len(rows) > 3 else rows
+    return float(
+        np.polyfit(*(np.log([row[key] for row in upper]) for key in ("size", figure)), 1)[0]
+    )
+
+
+def draw(rows: list[Row]) -> Figure:
+    """A panel for each thing that grows, a line for each work, its slope in the legend."""
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    for axes, (grows, measured, label) in zip(figure.subplots(2, 3).flat, PANELS, strict=True):
+        here = [row for row in rows if row["grows"] == grows]
+        for what in dict.fromkeys(row["what"] for row in here):
+            line = [row for row in here if row["what"] == what]
+            axes.plot(
+                [row["size"] for row in line], [row[measured] for row in line], "o-",
+                label=f"{what}: slope {slope(line, measured):.2f}",
+            )  # fmt: skip
+        axes.set(xscale="log", yscale="log", xlabel=label)
+        axes.set_ylabel("peak memory, MiB" if measured == "peak_mib" else "seconds")
+        axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def main(max_tokens: int) -> None:
+    """Measure, keep, draw."""
+    rows = measure(max_tokens)
+    write_json(HERE / "growth.json", {"machine": machine(), "rows": rows})
+    with matplotlib.rc_context({"svg.hashsalt": "growth", "svg.fonttype": "none"}):
+        draw(rows).savefig(HERE / "growth.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else growth_streams.MOST)
