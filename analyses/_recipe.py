@@ -15,7 +15,7 @@ from lt_interp.errors import InputError
 from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.report.build import build_pages
-from lt_interp.training.checkpoint import shipped_checkpoints
+from lt_interp.training.run_folder import shipped_checkpoints
 
 
 def run(

@@ -12,7 +12,8 @@ import lt_interp.methods.activation_patching as package
 from lt_interp.files import sha256_file
 from lt_interp.methods.activation_patching.choose_pairs import choose_pairs
 from lt_interp.methods.activation_patching.prompt_pairs import PAIRS, write_pairs
-from lt_interp.training.checkpoint import WEIGHTS, find_checkpoint, load
+from lt_interp.training.checkpoint import load
+from lt_interp.training.run_folder import WEIGHTS, find_checkpoint
 
 CHECKPOINT = "09_multi_head"
 PER_TEMPLATE = 14

@@ -24,7 +24,7 @@ _FUNCTIONS = {
     "corpus": ("lt_interp.corpus.sources", "open_corpus"),
     "draw": ("lt_interp.report.draw", "draw"),
     "load": ("lt_interp.training.checkpoint", "load"),
-    "stages": ("lt_interp.methods.ladder", "stages"),
+    "stages": ("lt_interp.methods.ladder_table", "stages"),
 }
 
 

@@ -6,7 +6,6 @@ deep-learning library.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -52,6 +51,8 @@ app.add_typer(tokenizer, name="tokenizer")
 
 def _show_version(wanted: bool) -> bool:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"lt-interp {version('lt-interp')}")
         raise typer.Exit
     return wanted

@@ -30,7 +30,7 @@ def chosen_checkpoints(
         InputError: More than one of the three or none, an unknown name, or nothing shipped.
     """
     from lt_interp.methods.checkpoints import find_checkpoints
-    from lt_interp.training.checkpoint import shipped_checkpoints
+    from lt_interp.training.run_folder import shipped_checkpoints
 
     whole = _whole_family(names, all_, family)
     wanted = shipped_checkpoints(family=whole) if whole else list(dict.fromkeys(names or ()))
@@ -64,7 +64,7 @@ def chosen_config(stage: str) -> tuple[str, ModelConfig]:
 
         return get_stage(stage).id, get_stage(stage).config
     from lt_interp.model.config import ModelConfig
-    from lt_interp.training.checkpoint import read_config
+    from lt_interp.training.run_folder import read_config
 
     stored = read_config(Path(stage))
     return stored["stage"], ModelConfig.from_dict(stored["model"])

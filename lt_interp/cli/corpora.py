@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lt_interp.cli.progress import bar
-from lt_interp.corpus.sources import EMBEDDED, VALIDATION_ONE_IN, Corpus, open_corpus
-from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.corpus.windows import ROW_WIDTH, Rows, open_rows
+
+if TYPE_CHECKING:
+    from lt_interp.corpus.sources import Corpus
+    from lt_interp.corpus.tokenizer import Tokenizer
+    from lt_interp.corpus.windows import Rows
 
 
 def open_stories(spec: str, *, split: str | None = None) -> Corpus:
     """`open_corpus` with a bar."""
     with bar(f"reading {spec}") as advance:
+        from lt_interp.corpus.sources import open_corpus
+
         return open_corpus(spec, split=split, progress=advance)
 
 
-def encode(corpus: Corpus, tokenizer: Tokenizer, *, width: int = ROW_WIDTH) -> Rows:
+def encode(corpus: Corpus, tokenizer: Tokenizer, *, width: int | None = None) -> Rows:
     """`open_rows` with a bar."""
     with bar(f"encoding {corpus.name} ({corpus.split})") as advance:
-        return open_rows(corpus, tokenizer, width=width, progress=advance)
+        from lt_interp.corpus.windows import ROW_WIDTH, open_rows
+
+        return open_rows(corpus, tokenizer, width=width or ROW_WIDTH, progress=advance)
 
 
 def is_single_file(spec: str) -> bool:
     """Whether a source has no splits of its own."""
+    from lt_interp.corpus.sources import EMBEDDED
+
     return spec == EMBEDDED or Path(spec).expanduser().is_file()
 
 
@@ -39,6 +48,8 @@ def training_stories(spec: str, *, split: str | None = None) -> Corpus:
 
 def split_rule(train: Corpus, validation: Corpus) -> str:
     """One line that says how a single file was split, and into what."""
+    from lt_interp.corpus.sources import VALIDATION_ONE_IN
+
     return (
         f"note: {train.name} is a single file; about one story in {VALIDATION_ONE_IN} is held out "
         "for validation, chosen by the SHA-256 of the story, the same ones every time: "

@@ -123,8 +123,8 @@ def _fitted(stage: Stage, tokenizer: Tokenizer, context: int | None) -> Stage:
 def _run(stage: Stage, data: Data, recipe: Recipe, seed: int, out: Path, title: str) -> None:
     """Train one stage, with its display, and say what came of it."""
     from lt_interp.cli.training_display import training_display
-    from lt_interp.training.checkpoint import CARD, read_card
     from lt_interp.training.loop import train as train_stage
+    from lt_interp.training.run_folder import CARD, read_card
 
     was_done = (out / CARD).exists()
     tokens_a_step = recipe.batch_rows * (1 if recipe.last_token_only else data.train.width - 1)

@@ -18,7 +18,8 @@ from lt_interp.files import sha256_file
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
-from lt_interp.training.checkpoint import WEIGHTS, find_checkpoint, load, read_card, read_config
+from lt_interp.training.checkpoint import load
+from lt_interp.training.run_folder import WEIGHTS, find_checkpoint, read_card, read_config
 
 Models = StageModel | str | Path | Sequence[StageModel | str | Path]
 """What an analysis is asked about: names of shipped checkpoints, folders, models in memory."""

@@ -16,12 +16,7 @@ from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints, one_a_stage
 from lt_interp.methods.curves import article_curves, curves
 from lt_interp.methods.evaluation import Evaluation, evaluate
-from lt_interp.methods.parameters import (
-    Shapes,
-    count,
-    count_by_component,
-    weight_shapes,
-)
+from lt_interp.methods.parameters import count, count_by_component, weight_shapes
 from lt_interp.methods.prompts import readable_prompts
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.samples import NEW_TOKENS, TEMPERATURE, samples
@@ -30,6 +25,7 @@ from lt_interp.methods.study import Share, Study
 from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
+from lt_interp.training.run_folder import Shapes
 
 SCORES = {
     "loss_nats": float,

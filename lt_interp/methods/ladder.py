@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import pandas as pd
-
 from lt_interp.article import article_stage
-from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints
-from lt_interp.methods.parameters import built_shapes, count, weight_shapes
-from lt_interp.methods.result import make_table
+from lt_interp.methods.parameter_table import parameter_table
 from lt_interp.stages import FAMILIES, STAGES
-from lt_interp.training.checkpoint import shipped_checkpoints
+from lt_interp.training.run_folder import (
+    read_card,
+    shipped_checkpoints,
+    shipped_folder,
+    stored_shapes,
+)
 
 
 class Rung(TypedDict):
@@ -23,7 +24,7 @@ class Rung(TypedDict):
         id: Name of the stage, or of the checkpoint where it is a further one.
         family: Whose article the stage is from.
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
-        parameters: Counted from the weights.
+        parameters: Counted from the stored weights; of a stage not shipped, by its formulas.
         tokens_seen: Tokens predicted in training.
         perplexity: Of every position of the validation split it was trained beside, by token: what
             reads bytes or characters has a smaller one than what reads words.
@@ -41,81 +42,62 @@ class Rung(TypedDict):
 
 def ladder() -> list[Rung]:
     """Every stage, trained or not, family by family, further checkpoints (seeds) behind each."""
-    shipped = shipped_checkpoints()
-    checkpoints = {found.name: found for found in find_checkpoints(shipped)} if shipped else {}
-    further = [found for name, found in checkpoints.items() if name not in STAGES]
-    names = [
-        name
-        for family in (*FAMILIES, "")  # the last of a stage that is none of ours
-        for name in (
-            *FAMILIES.get(family, ()),
-            *(found.name for found in further if found.family == family),
-        )
-    ]
-    return [_rung(name, checkpoints.get(name)) for name in names]
+    runs = [_Run(name, read_card(shipped_folder(name))) for name in shipped_checkpoints()]
+    own = {run.name: run for run in runs if run.name in STAGES}
+    rungs = []
+    for family in (*FAMILIES, ""):  # the last of a stage that is none of ours
+        for stage in FAMILIES.get(family, ()):
+            rungs.append(_trained(own[stage]) if stage in own else _untrained(stage))
+        further = [run for run in runs if run.family == family and run.name not in STAGES]
+        rungs += [_trained(run) for run in sorted(further, key=lambda run: run.order)]
+    return rungs
 
 
-class Ladder(pd.DataFrame):
-    """The table of the stages; what is taken out of it is an ordinary DataFrame.
+@dataclass(frozen=True)
+class _Run:
+    """A shipped checkpoint and its `run.json`."""
 
-    A notebook shows it whole and rounded, where pandas would cut the texts and print six decimals.
-    """
+    name: str
+    card: dict[str, Any]
 
-    def _repr_html_(self) -> str:
-        shown = {}
-        for name in self:
-            heading, form = _SHOWN.get(name, (name, str))
-            shown[heading] = self[name].map(form, na_action="ignore")
-        with pd.option_context("display.max_colwidth", None):
-            return pd.DataFrame(shown).to_html(index=False, na_rep="–", justify="left", border=0)
+    @property
+    def family(self) -> str:
+        """Of its stage; empty for a stage that is none of ours."""
+        stage = self.card["stage"]
+        return STAGES[stage].family if stage in STAGES else ""
 
-
-# What a notebook shows of each column: its heading, and how a value is written.
-_SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "id": ("stage", str),
-    "family": ("family", str),
-    "adds": ("adds", str),
-    "parameters": ("parameters", "{:,}".format),
-    "tokens_seen": ("tokens seen", "{:,.0f}".format),
-    "perplexity": ("perplexity", "{:,.2f}".format),
-    "article_perplexity": ("article's", "{:,.1f}".format),
-}
+    @property
+    def order(self) -> tuple[int, bool, int, str]:
+        """By stage, then by seed; one that was converted has none and stands behind the others."""
+        place = list(STAGES).index(self.card["stage"]) if self.family else len(STAGES)
+        seed = self.card["seed"]
+        return place, seed is None, seed or 0, self.name
 
 
-def stages() -> Ladder:
-    """Every stage as a table, which a notebook shows as one."""
-    columns = {
-        "id": str,
-        "family": str,
-        "adds": str,
-        "parameters": int,
-        "tokens_seen": int,
-        "perplexity": float,
-        "article_perplexity": float,
-    }
-    return Ladder(make_table(columns, ladder()))
-
-
-def _rung(name: str, checkpoint: Checkpoint | None) -> Rung:
-    if checkpoint is None:
-        return Rung(
-            id=name,
-            family=STAGES[name].family,
-            adds=STAGES[name].adds,
-            parameters=count(built_shapes(STAGES[name].config)),
-            tokens_seen=None,
-            perplexity=None,
-            article_perplexity=article_stage(name).get("perplexity"),
-        )
-    loss = checkpoint.card["val_loss_nats"]
-    kind = "converted" if "converted_from" in checkpoint.card else f"seed {checkpoint.seed}"
-    further = f" ({kind})" if name != checkpoint.stage or kind == "converted" else ""
+def _untrained(name: str) -> Rung:
+    """A stage that is not shipped; its parameters are those of its table, by component."""
     return Rung(
         id=name,
-        family=checkpoint.family,
-        adds=f"{checkpoint.adds}{further}",
-        parameters=count(weight_shapes(checkpoint)),
-        tokens_seen=checkpoint.card["tokens_seen"],
+        family=STAGES[name].family,
+        adds=STAGES[name].adds,
+        parameters=parameter_table(STAGES[name].config)[-1].parameters,
+        tokens_seen=None,
+        perplexity=None,
+        article_perplexity=article_stage(name).get("perplexity"),
+    )
+
+
+def _trained(run: _Run) -> Rung:
+    stage, loss = run.card["stage"], run.card["val_loss_nats"]
+    kind = "converted" if "converted_from" in run.card else f"seed {run.card['seed']}"
+    further = f" ({kind})" if run.name != stage or kind == "converted" else ""
+    shapes = stored_shapes(shipped_folder(run.name))
+    return Rung(
+        id=run.name,
+        family=run.family,
+        adds=f"{STAGES[stage].adds if run.family else ''}{further}",
+        parameters=sum(math.prod(shape) for shape in shapes.values()),
+        tokens_seen=run.card["tokens_seen"],
         perplexity=None if loss is None else math.exp(loss),
-        article_perplexity=article_stage(checkpoint.stage).get("perplexity"),
+        article_perplexity=article_stage(stage).get("perplexity"),
     )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import torch
 
-from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
-from lt_interp.training.checkpoint import WEIGHTS
-
-Shapes = dict[str, tuple[int, ...]]
+from lt_interp.training.run_folder import Shapes, stored_shapes
 
 # The first of these that a weight's name contains names its component.
 _COMPONENTS = {
@@ -37,32 +32,6 @@ _IN_ORDER = (
     "LayerNorm",
     "unembedding",
 )
-
-
-def stored_shapes(folder: Path) -> Shapes:
-    """Shapes of a checkpoint's weights, from the head of its file; no weight is read.
-
-    Raises:
-        InputError: The file is missing or is not a safetensors file.
-
-    Source:
-        The format: 8 bytes with the length of a JSON object that describes every tensor,
-        https://huggingface.co/docs/safetensors
-    """
-    path = folder / WEIGHTS
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > path.stat().st_size:
-                raise ValueError("the head is longer than the file")
-            head = json.loads(file.read(size))
-        return {
-            name: tuple(tensor["shape"]) for name, tensor in head.items() if name != "__metadata__"
-        }
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; restore it") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
 
 
 def weight_shapes(checkpoint: Checkpoint) -> Shapes:

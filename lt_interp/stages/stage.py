@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from lt_interp.corpus.tokenizer import DEFAULT_TOKENIZER
 from lt_interp.model.config import ModelConfig
 
 
@@ -29,7 +28,7 @@ class Stage:
     adds: str
     config: ModelConfig
     family: str = "ladder"
-    tokenizer: str = DEFAULT_TOKENIZER
+    tokenizer: str = "tinystories-4096"
     grows_from: str | None = None
 
 

@@ -14,8 +14,8 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.files import sha256_file, write_json
 from lt_interp.stages import Stage
-from lt_interp.training.checkpoint import CARD, FORMAT_VERSION, WEIGHTS
 from lt_interp.training.recipe import Recipe
+from lt_interp.training.run_folder import CARD, FORMAT_VERSION, WEIGHTS
 
 _VERSIONED = ("lt-interp", "torch", "transformer-lens", "tokenizers", "numpy")
 

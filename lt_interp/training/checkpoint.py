@@ -1,11 +1,8 @@
-"""A trained model as a folder of safetensors and JSON, and how it is found and opened."""
+"""A trained model as a folder of safetensors and JSON: how it is stored and opened."""
 
 from __future__ import annotations
 
-import difflib
-import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -13,13 +10,18 @@ from safetensors.torch import load_file, save
 
 from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer, stored_sha256
 from lt_interp.errors import InputError
-from lt_interp.files import read_json, sha256_file, trained_folder, write_bytes, write_json
+from lt_interp.files import sha256_file, trained_folder, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
-from lt_interp.stages import FAMILIES
-
-FORMAT_VERSION = 1
-WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
+from lt_interp.training.run_folder import (
+    CARD,
+    CONFIG,
+    FORMAT_VERSION,
+    WEIGHTS,
+    find_checkpoint,
+    read_card,
+    read_config,
+)
 
 
 def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.float16) -> None:
@@ -75,72 +77,6 @@ def load_weights(model: StageModel, folder: Path) -> None:
     """Put a folder's stored weights into a model, as float32."""
     tensors = _read_tensors(folder / WEIGHTS, model)
     model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
-
-
-def find_checkpoint(name: str | Path) -> Path:
-    """The folder of a shipped checkpoint or of a path."""
-    for folder in (Path(name), trained_folder() / name):
-        if (folder / CONFIG).is_file():
-            return folder
-    if Path(name).is_dir():
-        raise InputError(f"{name} is not a checkpoint: it has no {CONFIG}")
-    if Path(name).is_file():
-        raise InputError(
-            f"{name} is a file, and a checkpoint is a folder; lt-interp convert makes one of a "
-            "notebook's .pt file"
-        )
-    shipped = shipped_checkpoints()
-    near = difflib.get_close_matches(str(name), shipped, n=3, cutoff=0.3) or shipped
-    raise InputError(
-        f"there is no checkpoint {str(name)!r}; nearest: {', '.join(near) or 'none is shipped'}"
-        "; or name a folder"
-    )
-
-
-def shipped_checkpoints(*, family: str | None = None) -> list[str]:
-    """Names of the checkpoints in the `trained` folder, of all families or of one."""
-    folders = sorted(path.parent for path in trained_folder().glob(f"*/{CARD}"))
-    return [
-        folder.name
-        for folder in folders
-        if family is None or read_config(folder)["stage"] in FAMILIES[family]
-    ]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a checkpoint, its version checked."""
-    config = read_json(folder / CONFIG)
-    if not isinstance(config, dict) or not {"format_version", "stage", "model"} <= set(config):
-        raise InputError(f"{folder / CONFIG} lacks format_version, stage or model; restore it")
-    if config["format_version"] != FORMAT_VERSION:
-        raise InputError(
-            f"{folder} has checkpoint format {config['format_version']}, this version reads "
-            f"{FORMAT_VERSION}; install the lt_interp that wrote it"
-        )
-    return config
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The `run.json` of a checkpoint: what it was trained on, how, and how good it is.
-
-    Of one that was converted from somebody's file none of this is on record: `converted_from` says
-    which file, and those entries are `None`.
-    """
-    card = read_json(folder / CARD)
-    needed = {"stage", "tokenizer", "corpus", "recipe", "seed", "tokens_seen", "val_loss_nats"}
-    needed |= {"identity", "weights_sha256"}
-    if not isinstance(card, dict) or not needed <= set(card):
-        raise InputError(f"{folder / CARD} lacks one of {', '.join(sorted(needed))}; restore it")
-    if not isinstance(card["tokenizer"], dict) or "sha256" not in card["tokenizer"]:
-        raise InputError(f"{folder / CARD}: tokenizer lacks its sha256; restore the file")
-    file = card.get("converted_from", {"file": "", "sha256": ""})
-    if not isinstance(file, dict) or {type(file.get(key)) for key in ("file", "sha256")} != {str}:
-        raise InputError(f"{folder / CARD}: converted_from lacks a file's name and sha256")
-    loss = card["val_loss_nats"]
-    unknown = loss is None and "converted_from" in card
-    if not unknown and not (isinstance(loss, float) and math.isfinite(loss)):
-        raise InputError(f"{folder / CARD}: val_loss_nats is not a finite number; restore the file")
-    return card
 
 
 def is_shipped(tokenizer_sha256: str) -> bool:

@@ -24,18 +24,12 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training.balance import balance_loss
 from lt_interp.training.card import identity_of, write_card
-from lt_interp.training.checkpoint import (
-    CARD,
-    is_shipped,
-    load,
-    load_weights,
-    read_card,
-    save_weights,
-)
+from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
 from lt_interp.training.metrics import append_metrics, forget_after, read_metrics
 from lt_interp.training.optimizer import build_optimizers, gradient_norms, set_lr
 from lt_interp.training.recipe import Recipe
+from lt_interp.training.run_folder import CARD, read_card
 from lt_interp.training.snapshot import (
     SNAPSHOT,
     Progress,

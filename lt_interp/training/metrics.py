@@ -8,7 +8,7 @@ from typing import Any
 
 from lt_interp.errors import InputError
 from lt_interp.files import write_text
-from lt_interp.training.checkpoint import METRICS
+from lt_interp.training.run_folder import METRICS
 
 
 def append_metrics(folder: Path, line: dict[str, Any]) -> None:

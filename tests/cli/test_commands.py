@@ -21,7 +21,7 @@ from lt_interp.methods.result import Result
 from lt_interp.model.hook_table import hook_table
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES, get_stage, stages_with_hook
-from lt_interp.training.checkpoint import read_card
+from lt_interp.training.run_folder import read_card
 
 
 def document(result: Any) -> Any:
@@ -113,7 +113,8 @@ def test_evaluate_as_json_agrees_with_the_model_asked_row_by_row(
 def test_evaluate_all_scores_what_is_shipped(
     run: Any, runs: Path, stories_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lt_interp.training.checkpoint.trained_folder", lambda: runs)
+    for module in ("checkpoint", "run_folder"):
+        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: runs)
     result = run("evaluate", "--all", "--corpus", stories_file)
     names = [line.split()[0] for line in result.stdout.splitlines()[2:]]
     assert names == ["03_bigram", "04_attention"]

@@ -14,8 +14,8 @@ import pytest
 import lt_interp as lt
 from lt_interp.cli.training_display import Watch
 from lt_interp.corpus.sources import open_corpus
-from lt_interp.training.checkpoint import read_card
 from lt_interp.training.metrics import read_metrics
+from lt_interp.training.run_folder import read_card
 
 QUICK = ["--epochs", "1"]
 

@@ -83,5 +83,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: Rows, tokenizer: Byt
 @pytest.fixture
 def shipped(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same as if they had been shipped."""
-    monkeypatch.setattr("lt_interp.training.checkpoint.trained_folder", lambda: trained)
+    for module in ("checkpoint", "run_folder"):
+        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: trained)
     return trained

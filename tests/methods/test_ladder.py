@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from lt_interp.article import article_stage
-from lt_interp.methods.ladder import ladder, stages
+from lt_interp.methods.ladder import ladder
+from lt_interp.methods.ladder_table import stages
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import LADDER, STAGES
 from lt_interp.training.checkpoint import load
@@ -19,7 +20,8 @@ from lt_interp.training.checkpoint import load
 
 @pytest.fixture
 def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lt_interp.training.checkpoint.trained_folder", lambda: tmp_path)
+    for module in ("checkpoint", "run_folder"):
+        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: tmp_path)
 
 
 @pytest.mark.usefixtures("nothing_shipped")

@@ -25,7 +25,8 @@ from lt_interp.methods.result import Result
 from lt_interp.model.config import PRE_NORM_RESIDUAL, ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import LADDER, STAGES
-from lt_interp.training.checkpoint import load, shipped_checkpoints
+from lt_interp.training.checkpoint import load
+from lt_interp.training.run_folder import shipped_checkpoints
 
 from .conftest import tiny
 

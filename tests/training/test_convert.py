@@ -19,8 +19,9 @@ from lt_interp.errors import InputError
 from lt_interp.files import sha256_file
 from lt_interp.stages import get_stage
 from lt_interp.training.article_keys import sources
-from lt_interp.training.checkpoint import load, read_card
+from lt_interp.training.checkpoint import load
 from lt_interp.training.convert import Conversion
+from lt_interp.training.run_folder import read_card
 
 from .notebook_models import N_CTX, STAGES, State, notebook_logits, notebook_state, window
 
