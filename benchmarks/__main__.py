@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from importlib import import_module
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import Comparison, machine
+from benchmarks.harness import measure
 from lt_interp.files import write_json
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -32,12 +33,6 @@ BENCHMARKS = (
     "startup",
     "report",
 )
-
-
-def measure(name: str) -> list[dict[str, Any]]:
-    """The rows of one benchmark, each with the machine that it ran on."""
-    rows: list[Comparison] = import_module(f"benchmarks.{name}").compare()
-    return [{**row.to_dict(), "machine": machine()} for row in rows]
 
 
 def table(results: dict[str, list[dict[str, Any]]]) -> Table:
@@ -64,7 +59,9 @@ def main(names: list[str]) -> None:
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or BENCHMARKS:
         logging.info("measuring %s", name)
-        kept[name] = measure(name)
+        # a process of its own: nothing of one benchmark is warm or in memory when the next begins
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            kept[name] = fresh.submit(measure, name).result()
         write_json(RESULTS, {known: kept[known] for known in BENCHMARKS if known in kept})
     Console(width=150).print(table({known: kept[known] for known in BENCHMARKS if known in kept}))
 

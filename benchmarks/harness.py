@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -99,3 +100,9 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "transformer-lens", "numpy")},
     }
+
+
+def measure(name: str) -> list[dict[str, Any]]:
+    """The rows of one benchmark, each with the machine that it ran on."""
+    rows: list[Comparison] = import_module(f"benchmarks.{name}").compare()
+    return [{**row.to_dict(), "machine": machine()} for row in rows]

@@ -77,10 +77,10 @@ def compare(*, positions: int = POSITIONS, repeats: int = REPEATS) -> list[Compa
     n_rows = -(-positions // (rows.width - 1))
     few = min(n_rows, naive_rows(model, rows.width))
     tokens = torch.from_numpy(rows.tokens[:few].astype(np.int64))
+    peak = peak_mib(n_rows)  # first: a process begins with the peak of the one that starts it
     mine, theirs = in_turn(
         lambda: ours(model, rows, n_rows), lambda: naive(model, tokens), repeats=repeats
     )
-    peak = peak_mib(n_rows)
     return [Comparison(
         what=f"logit lens over {positions:,} positions at all {len(lens_points(model.config))} "
         "points", against="all logits at once", target=TARGET, ours=mine,

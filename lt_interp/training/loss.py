@@ -19,8 +19,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     (softmax minus one-hot) in the same place, multiplied into the gradients of hidden, W_U and
     b_U, and forgotten. Backward then only scales what is there.
 
-    The products and the softmax are of `dtype`, which sums in float32 inside; the largest
-    probability is `exp(largest logit - logsumexp)`, so the normaliser needs no second exponential.
+    The products and the softmax are of `dtype`, which sums in float32 inside.
     """
 
     @staticmethod
@@ -37,9 +36,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part = slice(start, start + CHUNK)
             x, target = hidden[part].to(dtype), targets[part, None]
             logits = torch.addmm(bias, x, weight, out=held[: len(x)])
-            peak, true = logits.amax(dim=-1).float(), logits.gather(1, target)[:, 0].float()
-            probs = torch.softmax(logits, dim=-1, out=logits)
-            total += (peak - probs.amax(dim=-1).float().log() - true).sum()
+            losses, probs = _losses_and_probs(logits, target)
+            total += losses.sum()
             gradient = probs.scatter_add_(1, target, probs.new_full(target.shape, -1.0))
             d_hidden[part] = gradient @ weight.T
             d_weight += x.T @ gradient
@@ -85,8 +83,22 @@ def token_losses(
 ) -> Float[Tensor, "token"]:
     """Cross-entropy in nats of every target, for evaluation: no gradients, float32."""
     losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    held = W_U.new_empty(min(CHUNK, len(targets)), len(b_U))
     for start in range(0, len(targets), CHUNK):
         part = slice(start, start + CHUNK)
-        log_probs = torch.addmm(b_U, hidden[part], W_U).log_softmax(dim=-1)
-        losses[part] = -log_probs.gather(1, targets[part, None])[:, 0]
+        x, target = hidden[part], targets[part, None]
+        losses[part], _ = _losses_and_probs(torch.addmm(b_U, x, W_U, out=held[: len(x)]), target)
     return losses
+
+
+def _losses_and_probs(
+    logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, "token 1"]
+) -> tuple[Float[Tensor, "token"], Float[Tensor, "token d_vocab"]]:
+    """Cross-entropies in float32, and the probabilities, which take the place of the logits.
+
+    The largest probability is `exp(largest logit - logsumexp)`, so the normaliser needs no second
+    exponential.
+    """
+    peak, true = logits.amax(dim=-1).float(), logits.gather(1, target)[:, 0].float()
+    probs = torch.softmax(logits, dim=-1, out=logits)
+    return peak - probs.amax(dim=-1).float().log() - true, probs

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.loss import token_losses
 
@@ -21,13 +22,14 @@ def row_losses(
     """Cross-entropy in nats of tokens 1.. of every row, a batch of rows at a time.
 
     Args:
-        model: Any stage.
+        model: Any stage; what is hooked is computed in the open.
         tokens: Ids [row width]; a memory map is read batch by batch.
     """
     for start in range(0, len(tokens), BATCH_ROWS):
         rows = torch.from_numpy(tokens[start : start + BATCH_ROWS].astype(np.int64))
         rows = rows.to(model.W_U.device)
-        hidden = model.hidden(rows[:, :-1])
+        with fused():  # only the losses are looked at
+            hidden = model.hidden(rows[:, :-1])
         losses = token_losses(hidden.flatten(0, 1), model.W_U, model.b_U, rows[:, 1:].flatten())
         yield losses.reshape(hidden.shape[:2]).cpu().numpy()
 
