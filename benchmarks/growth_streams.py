@@ -9,7 +9,6 @@ Every size runs in a process of its own; its peak memory includes Python and tor
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import seconds
+from benchmarks.harness import peak_mib, seconds
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
@@ -97,7 +96,7 @@ def run_one(what: str, folder: Path, n_tokens: int) -> dict[str, Any]:
     else:
         batches = row_batches(rows, np.arange(rows.n_rows))
         taken = seconds(lambda: read_stories(model, batches, n_stories=rows.n_stories))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     return {"what": what, "tokens": rows.n_rows * (rows.width - 1), "seconds": round(taken, 2),
             "peak_mib": round(peak, 1)}  # fmt: skip
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -86,6 +89,17 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held since it began.
+
+    `getrusage` would answer with that of the process which began this one, where it was more.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def machine() -> dict[str, Any]:

@@ -77,7 +77,7 @@ def compare(*, positions: int = POSITIONS, repeats: int = REPEATS) -> list[Compa
     n_rows = -(-positions // (rows.width - 1))
     few = min(n_rows, naive_rows(model, rows.width))
     tokens = torch.from_numpy(rows.tokens[:few].astype(np.int64))
-    peak = peak_mib(n_rows)  # first: a process begins with the peak of the one that starts it
+    peak = peak_mib(n_rows)
     mine, theirs = in_turn(
         lambda: ours(model, rows, n_rows), lambda: naive(model, tokens), repeats=repeats
     )
@@ -97,9 +97,9 @@ def compare(*, positions: int = POSITIONS, repeats: int = REPEATS) -> list[Compa
 def peak_mib(n_rows: int) -> float:
     """The peak memory of ours in a process of its own."""
     command = (
-        "import resource; from benchmarks import lens; "
+        "from benchmarks import harness, lens; "
         f"lens.ours(lens.load(lens.STAGE), lens._rows(), {n_rows}); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(harness.peak_mib())"
     )
     done = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
