@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks import growth_patching, growth_streams, growth_training
-from benchmarks.harness import machine
+from benchmarks.harness import machine, upper_slope
 from lt_interp.files import write_json
 
 HERE = Path(__file__).parent
@@ -43,14 +42,6 @@ def measure(max_tokens: int) -> list[Row]:
     return [*growth_training.measure(), *patching, *streams]
 
 
-def slope(rows: list[Row], figure: str) -> float:
-    """The log-log slope over the upper half of the sizes, where fixed costs weigh least."""
-    upper = rows[len(rows) // 2 :] if len(rows) > 3 else rows
-    return float(
-        np.polyfit(*(np.log([row[key] for row in upper]) for key in ("size", figure)), 1)[0]
-    )
-
-
 def draw(rows: list[Row]) -> Figure:
     """A panel for each thing that grows, a line for each work, its slope in the legend."""
     figure = Figure(figsize=(11, 6.5), layout="constrained")
@@ -58,10 +49,9 @@ def draw(rows: list[Row]) -> Figure:
         here = [row for row in rows if row["grows"] == grows]
         for what in dict.fromkeys(row["what"] for row in here):
             line = [row for row in here if row["what"] == what]
-            axes.plot(
-                [row["size"] for row in line], [row[measured] for row in line], "o-",
-                label=f"{what}: slope {slope(line, measured):.2f}",
-            )  # fmt: skip
+            sizes, values = ([row[key] for row in line] for key in ("size", measured))
+            legend = f"{what}: slope {upper_slope(sizes, values):.2f}"
+            axes.plot(sizes, values, "o-", label=legend)
         axes.set(xscale="log", yscale="log", xlabel=label)
         axes.set_ylabel("peak memory, MiB" if measured == "peak_mib" else "seconds")
         axes.legend(fontsize=7, frameon=False)

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 import lt_interp as lt
 from benchmarks.attribution import ours as attributed
-from benchmarks.harness import REPEATS, seconds
+from benchmarks.harness import REPEATS, seconds, upper_slope
 from benchmarks.patching import STAGE, random_pairs
 from benchmarks.patching import ours as patched
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
@@ -63,19 +61,8 @@ def measure(*, repeats: int = REPEATS) -> list[dict[str, Any]]:
         rows += [
             {
                 "what": what, "grows": grows, "size": size, "seconds": took,
-                "expected_slope": expected, "slope": slope,
+                "expected_slope": expected, "slope": round(slope, 2),
             }
             for size, took in zip(sizes, found, strict=True)
         ]  # fmt: skip
     return rows
-
-
-def upper_slope(sizes: tuple[int, ...], took: list[float]) -> float:
-    """The exponent that time grows with, over the upper half of the sizes.
-
-    Example:
-        >>> upper_slope((1, 2, 4, 8), [9.0, 9.0, 4.0, 16.0])
-        2.0
-    """
-    half = len(sizes) // 2
-    return round(float(np.polyfit(np.log(sizes[half:]), np.log(took[half:]), 1)[0]), 2)

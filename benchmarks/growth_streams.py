@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import peak_mib, seconds
+from benchmarks.harness import peak_mib, seconds, upper_slope
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
@@ -52,13 +52,6 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         write_rows(Path(folder), n_tokens=max_tokens)
         return [_in_a_process(what, Path(folder), size) for what in kinds for size in sizes[::-1]]
-
-
-def slope(rows: list[dict[str, Any]], what: str) -> float:
-    """The log-log slope of seconds against tokens: 1 is proportional."""
-    some = [row for row in rows if row["what"] == what]
-    tokens, taken = ([np.log(row[name]) for row in some] for name in ("tokens", "seconds"))
-    return float(np.polyfit(tokens, taken, 1)[0])
 
 
 def write_rows(folder: Path, *, n_tokens: int) -> None:
@@ -118,7 +111,9 @@ def main(args: list[str]) -> None:
         shown.add_row(row["what"], f"{row['tokens']:,}", f"{row['seconds']}", f"{row['peak_mib']}")
     Console(width=100).print(shown)
     for what in STAGES:
-        Console(width=100).print(f"{what}: {EXPECTED[what]}; slope {slope(rows, what):.2f}")
+        some = [row for row in rows if row["what"] == what]
+        slope = upper_slope(*([row[name] for row in some] for name in ("tokens", "seconds")))
+        Console(width=100).print(f"{what}: {EXPECTED[what]}; slope {slope:.2f}")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ import re
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import linregress
 
 REPEATS = 5
 
@@ -89,6 +91,17 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def upper_slope(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The exponent that values grow with, over the upper half of sizes: fixed costs weigh least.
+
+    Example:
+        >>> upper_slope((1, 2, 4, 8), [9.0, 9.0, 4.0, 16.0])
+        2.0
+    """
+    half = len(sizes) // 2 if len(sizes) > 3 else 0
+    return linregress(np.log(sizes[half:]), np.log(values[half:])).slope
 
 
 def peak_mib() -> float:

@@ -23,7 +23,7 @@ from lt_interp.corpus.tokenizer import default_tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.moe_routing.decisions import BATCH_ROWS, rows_needed, special_ids
 from lt_interp.methods.moe_routing.streamed import streamed_routing
-from lt_interp.methods.statistics import _all_draws
+from lt_interp.methods.statistics import all_draws
 from lt_interp.model.stage_model import StageModel
 
 STAGE, DECISIONS, TARGET = "10_moe", 250_000, 1.3
@@ -62,7 +62,7 @@ def compare(*, decisions: int = DECISIONS, repeats: int = REPEATS) -> list[Compa
     tokens = torch.from_numpy(rows.tokens[:n_rows, :-1].astype(np.int64))
 
     def ours() -> object:
-        _all_draws.cache_clear()  # resampled stories are drawn anew, as in an analysis of its own
+        all_draws.cache_clear()  # resampled stories are drawn anew, as in an analysis of its own
         return streamed_routing(model, rows, n_rows)
 
     passes: dict[str, Callable[[StageModel, Tensor], None]] = {

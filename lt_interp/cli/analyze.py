@@ -7,23 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED
+from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Workers
 from lt_interp.cli.pages import write_pages
 from lt_interp.errors import InputError
 
 
 def analyze(
     name: Annotated[str, typer.Argument(help="The analysis, such as attention or moe-routing.")],
-    stages: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--stage", "--stages", help="One checkpoint, by name or folder; may be repeated."
-        ),
-    ] = None,
-    corpus: Annotated[
-        str,
-        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
-    ] = "embedded",
+    stages: Checkpoints = None,
+    corpus: CorpusName = "embedded",
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("reports"),
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analysis.")] = 0,
     prompt: Annotated[
@@ -32,14 +24,7 @@ def analyze(
     tokens: Annotated[
         int | None, typer.Option(min=1, help="How many tokens (routing: decisions) to measure.")
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Models measured at a time, each in a process with one thread; one a core if "
-            "not given. The results do not depend on it.",
-        ),
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Run one analysis and write its page.
 

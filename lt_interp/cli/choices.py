@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lt_interp.errors import InputError
 
@@ -14,6 +16,22 @@ if TYPE_CHECKING:
     from lt_interp.stages import Stage
 
 LARGEST_SEED = 2**32 - 1
+CorpusName = Annotated[
+    str,
+    typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
+]
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Option("--stage", "--stages", help="One checkpoint, by name or folder; may be repeated."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Models measured at a time, each in a process with one thread; one a core if not "
+        "given. The results do not depend on it.",
+    ),
+]
 
 
 def chosen_checkpoints(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, chosen_checkpoints
+from lt_interp.cli.choices import LARGEST_SEED, CorpusName, chosen_checkpoints
 from lt_interp.cli.console import note, print_json, print_table
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
@@ -25,10 +25,7 @@ def evaluate(
     family: Annotated[
         str | None, typer.Option(help="Every shipped one of another article.")
     ] = None,
-    corpus: Annotated[
-        str,
-        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
-    ] = "embedded",
+    corpus: CorpusName = "embedded",
     split: Annotated[
         str | None,
         typer.Option(help="train, validation or all; a single file is scored whole by default."),

@@ -7,34 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED
+from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Workers
 from lt_interp.cli.pages import redraw_pages, write_pages
 
 
 def report(
-    corpus: Annotated[
-        str,
-        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
-    ] = "embedded",
+    corpus: CorpusName = "embedded",
     out: Annotated[Path, typer.Option(help="Where the pages go.")] = Path("reports"),
     only: Annotated[
         list[str] | None, typer.Option("--only", help="One analysis; may be repeated.")
     ] = None,
-    stages: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--stage", "--stages", help="One checkpoint, by name or folder; may be repeated."
-        ),
-    ] = None,
+    stages: Checkpoints = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analyses.")] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Models measured at a time, each in a process with one thread; one a core if "
-            "not given. The results do not depend on it.",
-        ),
-    ] = None,
+    workers: Workers = None,
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Only write the pages again, from the saved results.")
     ] = False,

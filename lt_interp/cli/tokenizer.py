@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lt_interp.cli.choices import CorpusName
 from lt_interp.cli.console import note, print_json, print_table
 from lt_interp.cli.corpora import training_stories
 from lt_interp.cli.outputs import require_file_place, require_new_folder
@@ -24,9 +25,6 @@ _SAY_EVERY = 1_000
 
 tokenizer = typer.Typer(no_args_is_help=True, help="Build a tokenizer, or measure coverage.")
 
-CorpusOption = Annotated[
-    str, typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded.")
-]
 SplitOption = Annotated[
     str | None,
     typer.Option(help="train, validation or all; by default a file whole, else train."),
@@ -35,7 +33,7 @@ SplitOption = Annotated[
 
 @tokenizer.command()
 def build(
-    corpus: CorpusOption,
+    corpus: CorpusName,
     vocab_size: Annotated[
         int | None, typer.Option(help="Ids in all, three special ones included.")
     ] = None,
@@ -64,7 +62,7 @@ def build(
 
 @tokenizer.command()
 def coverage(
-    corpus: CorpusOption,
+    corpus: CorpusName,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw it too, into this .svg file.")] = None,
     split: SplitOption = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, chosen_stages
+from lt_interp.cli.choices import LARGEST_SEED, CorpusName, chosen_stages
 from lt_interp.cli.console import note
 from lt_interp.cli.corpora import encode, is_single_file, open_stories, split_rule
 from lt_interp.cli.exits import INTERRUPTED
@@ -33,10 +33,7 @@ def train(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every stage of the ladder.")] = False,
     family: Annotated[str | None, typer.Option(help="Every stage of another article.")] = None,
-    corpus: Annotated[
-        str,
-        typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
-    ] = "embedded",
+    corpus: CorpusName = "embedded",
     recipe: Annotated[str, typer.Option(help="ladder, or article for what each did.")] = "ladder",
     seed: Annotated[
         int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of weights and order.")

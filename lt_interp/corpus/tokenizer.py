@@ -143,9 +143,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     Raises:
         InputError: There is no such folder, it holds no tokenizer, or its files are damaged.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"there is no tokenizer folder {folder}; name one, or build it")
+    folder = _existing(Path(folder))
     files = (path for path in sorted(folder.iterdir()) if path.is_file())
     return _opened(folder, tuple((path.name, sha256_file(path)) for path in files))
 
@@ -177,7 +175,7 @@ def _opened(folder: Path, files: tuple[tuple[str, str], ...]) -> Tokenizer:
 
 def stored_sha256(folder: str | Path) -> str:
     """The `sha256` that a saved tokenizer states, without the work of opening it."""
-    return _read_description(Path(folder))["sha256"]
+    return _read_description(_existing(Path(folder)))["sha256"]
 
 
 def default_tokenizer() -> Tokenizer:
@@ -207,6 +205,12 @@ def named_tokenizer(name: str, training: Corpus) -> Tokenizer:
     if name == "character":
         return build_character(training.stories(), corpus_sha256=training.sha256)
     return shipped_tokenizer(name)
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise InputError(f"there is no tokenizer folder {folder}; name one, or build it")
+    return folder
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from lt_interp.figures.labels import stage_label, step_name
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND, legend_above
 from lt_interp.figures.visible import visible
 from lt_interp.methods.result import Result
+from lt_interp.methods.significance import FDR
 
 MINUS = "\N{MINUS SIGN}"
 CLIP_NATS = 0.5  # where the colours end: the fresh start is far beyond every other step
-LEVEL = 0.05
 DARK = 0.6  # share of the clip from which numbers are written in white
 
 
@@ -90,7 +90,7 @@ def _write(
     for (line, column), value in np.ndenumerate(values):
         if np.isnan(value):
             continue
-        certain = q[line, column] < LEVEL
+        certain = q[line, column] < FDR
         text = f"{abs(value):.2f}"
         text = text if float(text) == 0 else (MINUS if value < 0 else "+") + text
         colour = "white" if abs(value) > DARK * CLIP_NATS else "black"

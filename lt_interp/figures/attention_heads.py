@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from lt_interp.figures.attention import coloured_cells, share, text_colour
 from lt_interp.figures.labels import stage_label
 from lt_interp.methods.result import Result
+from lt_interp.methods.significance import FDR
 
 # Score and title of each column, in the order of the figure.
 COLUMNS = {
@@ -27,7 +28,6 @@ COLUMNS = {
 }
 UNIFORM, UNTRAINED = "uniform", "untrained, mean of heads"
 NOT_DIFFERENT = "≈"
-FALSE_DISCOVERIES = 0.05
 
 
 def head_names(table: pd.DataFrame) -> pd.Series:
@@ -60,7 +60,7 @@ def head_grid(result: Result, ax: Axes) -> Axes:
     value, uniform = _grid(result, "value"), _grid(result, "uniform")
     untrained = _grid(result, "untrained").mean(axis=0, skipna=True)
     grid = pd.concat([value, pd.DataFrame({UNIFORM: uniform.mean(), UNTRAINED: untrained}).T])
-    same = _grid(result, "q") >= FALSE_DISCOVERIES
+    same = _grid(result, "q") >= FDR
     colours = grid.copy()
     for score in ("entropy_nats", "mean_distance_tokens"):
         colours[score] = grid[score] / grid.loc[UNIFORM, score]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from lt_interp.methods.checkpoints import Checkpoint
-from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.run_folder import Shapes, stored_shapes
 
@@ -44,12 +41,6 @@ def weight_shapes(checkpoint: Checkpoint) -> Shapes:
 def model_shapes(model: StageModel) -> Shapes:
     """Shapes of a model's weights."""
     return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
-
-
-def built_shapes(config: ModelConfig) -> Shapes:
-    """Shapes of the weights of a model that is built without memory for them."""
-    with torch.device("meta"):
-        return model_shapes(StageModel(config))
 
 
 def count(shapes: Shapes) -> int:

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import false_discovery_control
 
+FDR = 0.05  # the false discovery rate at which we call something more than chance
 DRAWS = 9_999
 CHUNK_CELLS = 4_000_000  # signs held at once: 32 MB
 

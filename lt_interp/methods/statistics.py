@@ -207,7 +207,7 @@ def story_draws(
         draws: How many resampled sets.
     """
     if draws * n_stories <= CHUNK_CELLS:
-        yield _all_draws(n_stories, seed, draws)
+        yield all_draws(n_stories, seed, draws)
         return
     rng, chunk = np.random.default_rng(seed), max(1, CHUNK_CELLS // n_stories)
     for start in range(0, draws, chunk):
@@ -215,7 +215,7 @@ def story_draws(
 
 
 @lru_cache(maxsize=6)
-def _all_draws(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
+def all_draws(n_stories: int, seed: int, draws: int) -> Float[np.ndarray, "draw story"]:
     """All draws at once: the same for every quantity and model of an analysis, slow to draw."""
     times = _draw(np.random.default_rng(seed), n_stories, draws)
     times.flags.writeable = False  # every quantity reads this one array

@@ -80,8 +80,7 @@ class Generation:
 
     def _past(self) -> Past | None:
         """Where to keep keys and values; nowhere without attention, or while hooks are in use."""
-        hooked = any(hook.has_hooks() for hook in self.hook_dict.values())  # type: ignore[attr-defined]
-        return Past(self.cfg.n_layers) if self.cfg.n_heads and not hooked else None
+        return Past(self.cfg.n_layers) if self.cfg.n_heads and not self.hooked else None  # type: ignore[attr-defined]
 
     def _next_logits(
         self, tokens: Int[Tensor, "batch pos"], past: Past | None

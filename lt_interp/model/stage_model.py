@@ -119,6 +119,11 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         loss = self.loss_fn(logits, tokens, per_token=loss_per_token)
         return loss if return_type == "loss" else (logits, loss)
 
+    @property
+    def hooked(self) -> bool:
+        """Whether functions are on its hooks; what they are to see must be a whole run."""
+        return any(hook.has_hooks() for hook in self.hook_dict.values())
+
     def hidden(
         self, tokens: Int[Tensor, "batch pos"], *, past: Past | None = None
     ) -> Float[Tensor, "batch pos d_in"]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.figures.labels import stage_label, step_name
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import (
     MINUS,
@@ -21,7 +22,6 @@ from lt_interp.report.numbers import (
 )
 
 SHORT_SAMPLE = 60  # characters of a sample that fit into a table
-LEVEL = 0.05
 
 
 def claims_table(claims: pd.DataFrame) -> str:
@@ -94,7 +94,7 @@ def _p(value: Any) -> str:
 
 
 def _side(row: dict[str, Any]) -> str:
-    if pd.isna(row["q"]) or row["q"] >= LEVEL:
+    if pd.isna(row["q"]) or row["q"] >= FDR:
         return "no difference shown"
     return "better" if row["difference_nats"] < 0 else "worse"
 

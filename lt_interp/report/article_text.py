@@ -9,12 +9,12 @@ import pandas as pd
 
 from lt_interp.article import article
 from lt_interp.figures.labels import stage_label
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code, listing, plain
 from lt_interp.report.numbers import millions, nats, percent, perplexity, published
 from lt_interp.report.text import name
 
 VERDICTS = ("holds", "holds in part", "does not hold", "not testable here")
-LEVEL = 0.05
 ALL, TOKEN_CLASS = "all tokens", "token class"
 N_GRAMS = ("03_bigram", "03b_trigram", "03b_fourgram")
 GIRL, BOY = " the little girl named", " the little boy named"
@@ -67,7 +67,7 @@ def gain_sentences(gains: pd.DataFrame) -> list[str]:
 def _gain_sentence(rows: pd.DataFrame) -> str:
     stage, previous = rows["stage"].iloc[0], rows["previous"].iloc[0]
     words = rows[rows["by"] == TOKEN_CLASS]
-    better, worse = (words[(words["q"] < LEVEL) & side] for side in (
+    better, worse = (words[(words["q"] < FDR) & side] for side in (
         words["difference_nats"] < 0, words["difference_nats"] > 0,
     ))  # fmt: skip
     overall = rows[rows["by"] == ALL]
@@ -96,7 +96,7 @@ def certain_sentence(gains: pd.DataFrame) -> str:
     tested = gains.dropna(subset=["q"])
     if tested.empty:
         return "There are too few stories to test a difference."
-    certain = tested[tested["q"] < LEVEL]
+    certain = tested[tested["q"] < FDR]
     better = int((certain["difference_nats"] < 0).sum())
     return (
         f"Of {len(tested)} comparisons {len(certain)} differ at a false discovery rate of 5%: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lt_interp.figures.attention_heads import COLUMNS, FALSE_DISCOVERIES, head_names
+from lt_interp.figures.attention_heads import COLUMNS, FDR, head_names
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import MISSING, Number, count, ends, with_ends
 
@@ -39,7 +39,7 @@ def repetition_table(repetition: pd.DataFrame) -> str:
 
 
 def _repeated(row: pd.Series) -> str:
-    same = "≈ " if row["q"] >= FALSE_DISCOVERIES else ""
+    same = "≈ " if row["q"] >= FDR else ""
     return f"{same}{number(row['value'])} ({number(row['unrepeated'])})"
 
 
@@ -90,5 +90,5 @@ def _grid(head_scores: pd.DataFrame, value: str, low: str, high: str, *, mark: b
 
 
 def _cell(row: pd.Series, value: str, low: str, high: str, mark: bool) -> str:
-    same = "≈ " if mark and row["q"] >= FALSE_DISCOVERIES else ""
+    same = "≈ " if mark and row["q"] >= FDR else ""
     return same + with_ends(row[value], row[low], row[high], number)

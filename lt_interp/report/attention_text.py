@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lt_interp.figures.attention_heads import FALSE_DISCOVERIES, head_names
+from lt_interp.figures.attention_heads import FDR, head_names
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import percent
@@ -95,9 +95,7 @@ def induction_sentence(repetition: pd.DataFrame) -> str:
         return "Without attention there is no induction to look for."
     scores = scores.assign(name=head_names(repetition))
     found_heads = scores[
-        (scores["q"] < FALSE_DISCOVERIES)
-        & (scores["difference"] > 0)
-        & (scores["value"] >= INDUCTION_HEAD)
+        (scores["q"] < FDR) & (scores["difference"] > 0) & (scores["value"] >= INDUCTION_HEAD)
     ]
     among = scores if found_heads.empty else found_heads
     top = among.loc[among["difference"].idxmax()]
@@ -109,7 +107,7 @@ def induction_sentence(repetition: pd.DataFrame) -> str:
     )
     if len(found_heads):
         return f"There is an induction head: {found}."
-    if top["q"] < FALSE_DISCOVERIES and top["difference"] >= TRACE:
+    if top["q"] < FDR and top["difference"] >= TRACE:
         return f"A trace of induction, no induction head: {found}."
     return f"No induction head: {found}."
 
@@ -122,7 +120,7 @@ def copies_sentence(repetition: pd.DataFrame) -> str:
     scores = scores.assign(name=head_names(repetition))
     period = scores["period_tokens"].min()
     scores = scores[scores["period_tokens"] == period]
-    certain = scores["q"] < FALSE_DISCOVERIES
+    certain = scores["q"] < FDR
     more, less = (scores[certain & (sign * scores["difference"] > 0)] for sign in (1, -1))
     parts = [
         f"{len(part)} read it {word} than another token in its place ({_most(part, sign)})"
@@ -234,10 +232,10 @@ def tested_sentence(head_scores: pd.DataFrame) -> str:
     tested = head_scores.dropna(subset=["q"])
     if tested.empty:
         return "Nothing could be tested: a test needs two stories or more."
-    same = tested[tested["q"] >= FALSE_DISCOVERIES]
+    same = tested[tested["q"] >= FDR]
     sentence = (
         f"{len(tested) - len(same)} of {len(tested)} head scores differ from the uniform pattern "
-        f"(false discovery rate {FALSE_DISCOVERIES:.0%})"
+        f"(false discovery rate {FDR:.0%})"
     )
     if same.empty:
         return f"{sentence}."

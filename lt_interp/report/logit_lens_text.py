@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.figures.logit_lens import chains, point_label, streams
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code, listing, plain
 from lt_interp.report.numbers import MINUS, MISSING, Number, count, nats, percent
 from lt_interp.report.text import name
-
-LEVEL = 0.05  # of the false discovery rate
 
 
 def loss(value: float) -> str:
@@ -88,12 +87,12 @@ def steps_sentence(corpus: pd.DataFrame) -> str:
     steps = streams(corpus).dropna(subset=["change_from_previous_nats"])
     if steps.empty:
         return "No two points of a residual stream were compared."
-    certain = steps["q"] < LEVEL
+    certain = steps["q"] < FDR
     lower = steps[certain & (steps["change_from_previous_nats"] < 0)]
     higher = steps[certain & (steps["change_from_previous_nats"] > 0)]
     parts = [
         f"Of {len(steps)} steps along residual streams, {len(lower)} make the reading better "
-        f"(q < {LEVEL})"
+        f"(q < {FDR})"
     ]
     if len(higher):
         parts.append(
@@ -163,7 +162,7 @@ def attribution_sentence(attribution: pd.DataFrame, applies: pd.DataFrame, stage
     top = rows.loc[rows["contribution_logits"].idxmax()]
     excess = rows["contribution_logits"] - rows["shuffled_contribution_logits"]
     most = rows.loc[excess.idxmax()]
-    helping = rows[(rows["q"] < LEVEL) & (excess > 0)]
+    helping = rows[(rows["q"] < FDR) & (excess > 0)]
     return (
         f"In {name(stage)} the true next token's logit stands {logits(total)} above the mean of "
         f"the vocabulary. {_part(top)} gives the largest share, "
@@ -171,7 +170,7 @@ def attribution_sentence(attribution: pd.DataFrame, applies: pd.DataFrame, stage
         f"Beside the same tokens dealt out at "
         f"random, which shows what is only frequency, {len(helping)} of "
         f"{count(rows['q'].notna().sum())} parts favour the token that really comes "
-        f"(q < {LEVEL}); {_part(most, first=False)} does so most, by {logits(excess.max())}."
+        f"(q < {FDR}); {_part(most, first=False)} does so most, by {logits(excess.max())}."
     )
 
 

@@ -12,6 +12,7 @@ from lt_interp.figures.moe_routing import (
     TOKEN_SHARE,
     UNTRAINED,
 )
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import listing
 from lt_interp.report.numbers import count, nats, percent, small
 from lt_interp.report.text import name
@@ -22,7 +23,6 @@ AGREEMENT = "decisions that the embeddings alone give too"
 N_OVER = "tokens over 80%"
 N_DISCOVERIES = "discoveries"
 GATED = "10_moe_gated"
-SIGNIFICANT = 0.05
 
 
 def nothing_sentence(applies: pd.DataFrame) -> str:
@@ -165,7 +165,7 @@ def gated_sentence(nulls: pd.DataFrame, margin: pd.DataFrame) -> str:
     if not set(both) <= set(nulls["stage"]):
         return "Only one of the two stages was measured, so the gated router is compared to none."
     ungated, gated = (_cases(nulls, stage, TOKEN_SHARE, RANDOM) for stage in both)
-    found = int((gated["q"] <= SIGNIFICANT).sum())
+    found = int((gated["q"] <= FDR).sum())
     verdict = {0: "Not shown", len(gated): "Yes"}.get(found, "In part")
     margins = margin[margin["quantity"] == "margin_logits"].groupby("stage")["value"]
     return (
@@ -182,7 +182,7 @@ def _sides(mine: pd.DataFrame) -> str:
     """Above or below random routers in which layers, with false discoveries held down."""
     parts = []
     for layer, some in mine.groupby("layer", sort=False):
-        found = some["q"] <= SIGNIFICANT
+        found = some["q"] <= FDR
         above = some["value"] > some["null_mean"]
         for side, one in (("above", found & above), ("below", found & ~above)):
             if one.any():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code
 from lt_interp.report.moe_routing_text import cases
 from lt_interp.report.numbers import count, extremes, percent
 from lt_interp.report.text import name
 
 ALIGNED = "aligned across models"
-SIGNIFICANT = 0.05
 
 
 def labels_sentence(labelings: pd.DataFrame) -> str:
@@ -62,7 +62,7 @@ def numbering_sentence(pairs: pd.DataFrame) -> str:
     if pairs.empty:
         return ""
     mine = pairs[pairs["checkpoint"] == pairs["checkpoint"].iloc[0]]
-    found = int((mine["q"] <= SIGNIFICANT).sum())
+    found = int((mine["q"] <= FDR).sum())
     unmatched = int(mine["p"].isna().sum())
     none = f"; {unmatched} could not be matched and keep the first run's" if unmatched else ""
     return (
@@ -81,7 +81,7 @@ def seeds_sentence(agreement: pd.DataFrame, stage: str) -> str:
     mine = mine[mine["correlation"].notna()]
     if mine.empty:
         return f"{name(stage)}: the experts of its runs cannot be matched."
-    found = mine["q"] <= SIGNIFICANT
+    found = mine["q"] <= FDR
     if not found.any():
         verdict = "that runs share their division of labour is not shown"
     elif found.all():
@@ -104,9 +104,9 @@ def feelings_sentence(feelings: pd.DataFrame, stage: str) -> str:
     mine = feelings[(feelings["stage"] == stage) & (feelings["matched_by"] == "frequency")]
     if mine.empty:
         return f"{name(stage)}: too few feeling words occur often enough to ask."
-    found = int((mine["q"] <= SIGNIFICANT).sum())
+    found = int((mine["q"] <= FDR).sum())
     apart = mine["random_routers_apart"].mean()
-    if apart > 1.5 * SIGNIFICANT:
+    if apart > 1.5 * FDR:
         random = (
             f"A random router does so easily: {percent(apart)} of them keep feeling words apart as "
             "significantly, where 5% would if words of one meaning did not lie close together."

@@ -8,13 +8,13 @@ import pandas as pd
 
 from lt_interp.figures.activation_patching import focus_stage, part_label
 from lt_interp.methods.result import Result
+from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import MINUS, count, percent
 from lt_interp.report.text import name
 
 NOTHING = 0.05  # a share of the difference below which a part is said to carry nothing
 HALF = 0.5
-LEVEL = 0.05  # of false discoveries
 PATCHED = 0.5  # share of the pairs that a stage must be patched on to be spoken of in sentences
 
 
@@ -201,7 +201,7 @@ def _choice_sentence(stage: str, rows: pd.DataFrame) -> str:
     most = choice.loc[choice["recovery"].abs().idxmax()]
     if max(abs(most["low"]), abs(most["high"])) < NOTHING:
         verdict = "carries nothing of note"
-    elif most["q"] < LEVEL:
+    elif most["q"] < FDR:
         verdict = "carries a part, more than that of a wrong donor"
     else:
         verdict = "carries no more than that of a wrong donor can"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer, stored_sha256
 from lt_interp.errors import InputError
-from lt_interp.files import sha256_file, trained_folder, write_bytes, write_json
+from lt_interp.files import sha256_file, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.run_folder import (
@@ -21,6 +21,7 @@ from lt_interp.training.run_folder import (
     find_checkpoint,
     read_card,
     read_config,
+    shipped_folder,
 )
 
 
@@ -85,7 +86,7 @@ def is_shipped(tokenizer_sha256: str) -> bool:
 
 
 def _shipped_tokenizers() -> list[Path]:
-    return sorted((trained_folder() / "tokenizers").glob("*"))
+    return sorted(shipped_folder("tokenizers").glob("*"))
 
 
 def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:

@@ -48,7 +48,7 @@ def shipped_checkpoints(*, family: str | None = None) -> list[str]:
 
 
 def shipped_folder(name: str) -> Path:
-    """Where a shipped checkpoint is."""
+    """Where something is in the `trained` folder: a checkpoint, or all `"tokenizers"`."""
     return trained_folder() / name
 
 

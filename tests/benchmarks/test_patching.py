@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from benchmarks import attribution, growth_patching, patching
+from benchmarks import attribution, patching
 from lt_interp.methods.activation_patching.grids import every_grid
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
@@ -46,8 +46,3 @@ def test_pairs_differ_in_one_token_and_are_the_same_each_time() -> None:
     assert (pairs.answers[:, 0] != pairs.answers[:, 1]).all()
     again = patching.random_pairs(5, 9, d_vocab=4096)
     assert torch.equal(pairs.corrupt, again.corrupt)
-
-
-def test_the_slope_of_a_power_is_its_exponent() -> None:
-    sizes = (1, 2, 4, 8, 16)
-    assert growth_patching.upper_slope(sizes, [3 * size**1.5 for size in sizes]) == 1.5

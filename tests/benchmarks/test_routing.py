@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.testing import assert_allclose
 
-from benchmarks.growth_streams import mapped_rows, slope, write_rows
+from benchmarks.growth_streams import mapped_rows, write_rows
 from benchmarks.routing import STAGE, to_the_last_router
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
@@ -61,8 +61,3 @@ def test_repeated_stories_are_new_stories_of_the_same_words(tmp_path) -> None:
     assert (twice.tokens[once.n_rows :] == once.tokens).all()
     assert twice.n_stories == 2 * once.n_stories
     assert (twice.story_ids([once.n_rows + 3]) - once.story_ids([3]) == once.n_stories).all()
-
-
-def test_the_slope_of_a_power_is_its_exponent() -> None:
-    rows = [{"what": "lens", "tokens": n, "seconds": 3 * n**1.5} for n in (10, 100, 1000)]
-    assert_allclose(slope(rows, "lens"), 1.5)

@@ -110,8 +110,7 @@ def test_a_hub_dataset_without_network(process: Any, tmp_path: Path) -> None:
 def test_an_unknown_stage_lists_the_nearest_names(
     words: list[str], run: Any, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: runs)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: runs)
     monkeypatch.chdir(tmp_path)
     more = ["Once"] if words == ["generate"] else []
     check_line(run(*words, "04_atention", *more), "'04_atention'", "nearest: 04_attention")

@@ -113,8 +113,7 @@ def test_evaluate_as_json_agrees_with_the_model_asked_row_by_row(
 def test_evaluate_all_scores_what_is_shipped(
     run: Any, runs: Path, stories_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: runs)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: runs)
     result = run("evaluate", "--all", "--corpus", stories_file)
     names = [line.split()[0] for line in result.stdout.splitlines()[2:]]
     assert names == ["03_bigram", "04_attention"]

@@ -8,14 +8,18 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import torch
 
 from lt_interp.corpus.simple_tokenizers import ByteTokenizer
 from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.windows import Rows, open_rows
+from lt_interp.methods.parameters import model_shapes
 from lt_interp.model.config import ModelConfig
+from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 from lt_interp.training.loop import Data, train
 from lt_interp.training.recipe import recipe_for
+from lt_interp.training.run_folder import Shapes
 
 WIDTH = 33
 STORIES = [
@@ -30,6 +34,12 @@ def tiny(stage: str) -> ModelConfig:
     config = STAGES[stage].config
     small = {"d_model": 16, "d_vocab": 256, "n_ctx": WIDTH - 1, "eos_id": 0}
     return dataclasses.replace(config, **small, d_mlp=24 if config.d_mlp else 0)
+
+
+def built_shapes(config: ModelConfig) -> Shapes:
+    """Shapes of the weights of a model that is built without memory for them."""
+    with torch.device("meta"):
+        return model_shapes(StageModel(config))
 
 
 def corpus_of(stories: list[str], split: str = "all") -> Corpus:
@@ -83,6 +93,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: Rows, tokenizer: Byt
 @pytest.fixture
 def shipped(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same as if they had been shipped."""
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: trained)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: trained)
     return trained

@@ -95,8 +95,11 @@ def test_every_cell_is_its_whole_run_wherever_its_batch_begins(
     source, target = record(model, clean, hooks), record(model, corrupt, hooks)
     wanted = one_by_one(model, target, source, cells, answers)
     assert wanted.std(dim=0).min() > 0
-    for tokens in (patching.TOKENS, 1):  # of a batch; with 1, every cell begins where it is patched
-        monkeypatch.setattr(patching, "TOKENS", tokens)
+    for tokens in (
+        patching.BATCH_TOKENS,
+        1,
+    ):  # of a batch; with 1, every cell begins where it is patched
+        monkeypatch.setattr(patching, "BATCH_TOKENS", tokens)
         scores = patch(
             model, target, source.activations, cells, answers=answers, clean_logits=source.logits
         )

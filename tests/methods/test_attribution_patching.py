@@ -112,7 +112,7 @@ def test_batches_frozen_weights_and_other_hooks_change_nothing(
     whole = found()
     assert seen == [N_POS, N_POS]
     model.reset_hooks()
-    monkeypatch.setattr(attribution, "TOKENS", 1)
+    monkeypatch.setattr(attribution, "BATCH_TOKENS", 1)
     alone = found()
     frozen = [p.requires_grad_(False) for p in model.parameters()]
     assert frozen

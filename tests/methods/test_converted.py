@@ -51,8 +51,7 @@ def test_the_ladder_knows_its_size_and_no_more(
 ) -> None:
     shutil.copytree(theirs, tmp_path / "00-theirs")
     shutil.copytree(theirs, tmp_path / "03_bigram")
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: tmp_path)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: tmp_path)
     rungs = {rung["id"]: rung for rung in ladder()}
     for name in ("03_bigram", "00-theirs"):
         assert rungs[name]["adds"] == f"{STAGES['03_bigram'].adds} (converted)"

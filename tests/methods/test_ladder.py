@@ -20,8 +20,7 @@ from lt_interp.training.checkpoint import load
 
 @pytest.fixture
 def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: tmp_path)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: tmp_path)
 
 
 @pytest.mark.usefixtures("nothing_shipped")

@@ -6,8 +6,10 @@ import pytest
 
 from lt_interp.article import article_parameters, article_stage
 from lt_interp.methods.parameter_table import parameter_table
-from lt_interp.methods.parameters import built_shapes, count, count_by_component
+from lt_interp.methods.parameters import count, count_by_component
 from lt_interp.stages import STAGES, get_stage
+
+from .conftest import built_shapes
 
 
 def counts(stage_id: str) -> dict[str, int]:

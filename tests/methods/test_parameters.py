@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 
 from lt_interp.article import article, article_stage
 from lt_interp.errors import InputError
-from lt_interp.methods.parameters import built_shapes, count, count_by_component
+from lt_interp.methods.parameters import count, count_by_component
 from lt_interp.stages import STAGES
 from lt_interp.training.run_folder import stored_shapes
+
+from .conftest import built_shapes
 
 
 @pytest.mark.parametrize("stage", [stage["id"] for stage in article()["stages"]])

@@ -41,8 +41,7 @@ def test_recipe_leaves_a_page(
 def test_bad_input_is_one_line_and_status_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: tmp_path)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: tmp_path)
     with pytest.raises(SystemExit) as stopped:
         run("evolution.py", monkeypatch, "--out", str(tmp_path / "pages"))
     assert stopped.value.code == 2

@@ -92,8 +92,7 @@ def converted(
     No shipped tokenizer is looked at, which would take most of the time.
     """
     nothing = tmp_path_factory.getbasetemp() / "nothing"
-    for module in ("checkpoint", "run_folder"):
-        monkeypatch.setattr(f"lt_interp.training.{module}.trained_folder", lambda: nothing)
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: nothing)
 
     def go(stage: str, saved: Any, **options: Any) -> Conversion:
         torch.save(saved, tmp_path / "theirs.pt")

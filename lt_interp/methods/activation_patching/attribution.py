@@ -21,11 +21,9 @@ from torch.nn.functional import pad
 from lt_interp.errors import InputError
 from lt_interp.methods.activation_patching.cells import HOOKS, components
 from lt_interp.methods.activation_patching.metrics import logit_difference
-from lt_interp.methods.activation_patching.resume import hooked, through
+from lt_interp.methods.activation_patching.resume import BATCH_TOKENS, through
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
-
-TOKENS = 4096  # of a batch
 
 
 def attribute(
@@ -54,7 +52,7 @@ def attribute(
     """
     names = {part: _hooks(model, part) for part in parts}
     asked = list(dict.fromkeys(name for some in names.values() for name in some))
-    size = max(1, TOKENS // clean.shape[1])
+    size = max(1, BATCH_TOKENS // clean.shape[1])
     batches = zip(clean.split(size), corrupt.split(size), answers.split(size), strict=True)
     found = [_effects(model, *batch, names=asked) for batch in batches]
     return {
@@ -92,7 +90,7 @@ def _run(
     model: StageModel, tokens: Int[Tensor, "pair pos"], names: Sequence[str]
 ) -> tuple[Float[Tensor, "pair d_vocab"], dict[str, Tensor]]:
     """The last logits, and the activations of some hooks; whole where others have hooks too."""
-    whole = hooked(model) or not model.config.has_stream
+    whole = model.hooked or not model.config.has_stream
     kept: dict[str, Tensor] = {}
 
     def keep(activation: Tensor, hook: object, *, name: str) -> None:

@@ -8,9 +8,9 @@ import pandas as pd
 
 from lt_interp.methods.activation_patching.cells import HEADS
 from lt_interp.methods.result import make_table
+from lt_interp.methods.significance import FDR
 from lt_interp.methods.study import MODEL_COLUMNS
 
-LEVEL = 0.05  # of the false discovery rate
 SMALLEST = 0.05  # recovery that counts as mattering, either sign
 PARTS = ("attn_out", "mlp_out", *HEADS)
 WHOLE = "all"  # of a head, whatever it does at any position
@@ -42,7 +42,7 @@ def important(cells: pd.DataFrame) -> pd.DataFrame:
         for row in parts[parts["direction"] == "noising"].to_dict("records")
     }
     found = denoising[
-        (denoising["q"].astype(float) <= LEVEL)
+        (denoising["q"].astype(float) <= FDR)
         & (denoising["recovery"].abs() >= SMALLEST)
         & (denoising["recovery"].abs() > denoising["donor_recovery"].abs())
     ]

@@ -20,17 +20,15 @@ from torch import Tensor
 from lt_interp.methods.activation_patching.cells import Cell
 from lt_interp.methods.activation_patching.metrics import kl_nats, logit_difference
 from lt_interp.methods.activation_patching.resume import (
+    BATCH_TOKENS,
     WHOLE,
     Start,
-    hooked,
     resume,
     start_hooks,
     start_of,
 )
 from lt_interp.methods.activation_patching.run import Activations, Run
 from lt_interp.model.stage_model import StageModel
-
-TOKENS = 4096  # of a batch: the activations of a block then fit into a processor's cache
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +96,7 @@ def _starts(
     spare_inert: bool,
 ) -> dict[int, Start]:
     """Where the run of each cell begins, by place; none for a cell that need not be run."""
-    last, whole = target.tokens.shape[1] - 1, hooked(model)
+    last, whole = target.tokens.shape[1] - 1, model.hooked
     changes = {
         (cell.hook, cell.head): _changes(cell, target.activations[cell.hook], source[cell.hook])
         for cell in {(cell.hook, cell.head): cell for cell in cells}.values()
@@ -136,7 +134,7 @@ def _batches(
         left = list(group)
         while left:
             start = starts[left[0]]
-            size = max(1, TOKENS // (n_pairs * (n_pos - start.position)))
+            size = max(1, BATCH_TOKENS // (n_pairs * (n_pos - start.position)))
             yield start, sorted(left[:size], key=lambda place: cells[place].hook)
             left = left[size:]
 

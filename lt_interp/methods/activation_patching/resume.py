@@ -22,7 +22,8 @@ from lt_interp.model.parts.block import Block
 from lt_interp.model.parts.past import Past
 from lt_interp.model.stage_model import StageModel
 
-TOKENS = -1  # in place of a layer: before all blocks
+BATCH_TOKENS = 4096  # the activations of a block then fit into a processor's cache
+EMBEDDING = -1  # in place of a layer: before all blocks
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +31,7 @@ class Start:
     """Where a run can begin.
 
     Attributes:
-        layer: At which block; `TOKENS` for the embedding.
+        layer: At which block; `EMBEDDING` for the embedding.
         position: At which position.
     """
 
@@ -38,12 +39,12 @@ class Start:
     position: int
 
 
-WHOLE = Start(TOKENS, 0)
+WHOLE = Start(EMBEDDING, 0)
 
 
 def start_of(config: ModelConfig, cell: Cell, position: int) -> Start:
     """Where a run can begin that is patched in a cell, from a position on."""
-    layer = TOKENS if cell.layer is None or not config.has_stream else cell.layer
+    layer = EMBEDDING if cell.layer is None or not config.has_stream else cell.layer
     # keys and values are all that later positions ever read of earlier ones; a mean or a window
     # over embeddings has none, and begins where the row does
     return Start(layer, position if config.n_heads else 0)
@@ -51,15 +52,10 @@ def start_of(config: ModelConfig, cell: Cell, position: int) -> Start:
 
 def start_hooks(config: ModelConfig, cells: Iterable[Cell]) -> set[str]:
     """What has to be recorded of the unpatched run, so that runs of these cells can begin late."""
-    layers = {start_of(config, cell, 0).layer for cell in cells} - {TOKENS}
+    layers = {start_of(config, cell, 0).layer for cell in cells} - {EMBEDDING}
     read = range(config.depth if config.n_heads else 0)
     past = {name for layer in read for name in _kept_hooks(config, layer)}
     return past | {_stream(layer) for layer in layers}
-
-
-def hooked(model: StageModel) -> bool:
-    """Whether functions are on the model's hooks; what they see must then be a whole run."""
-    return any(point.has_hooks() for point in model.hook_dict.values())
 
 
 def resume(
@@ -74,7 +70,7 @@ def resume(
         n_cells: How often; a row of the result is a pair of a cell, cells outermost.
     """
     past = _past(model.config, target, start, n_cells)
-    if start.layer == TOKENS:
+    if start.layer == EMBEDDING:
         tokens = _repeat(target.tokens[:, start.position :], n_cells)
         return model.hidden(tokens, past=past)[:, -1:]
     # of a single pair the repeated rows are one row seen many times, and hooks write into them

@@ -14,14 +14,13 @@ from lt_interp.methods.article.experts import printed_words
 from lt_interp.methods.article.feelings import MOE, who_cares
 from lt_interp.methods.article.runs import (
     ANALYSIS,
-    LEVEL,
     at_most_in_part,
     doubt,
     judging,
 )
 from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, yes
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import FDR, false_discovery_q
 
 POOLED = "pooled"
 INFORMATION = "information of the token, share of entropy"
@@ -59,7 +58,7 @@ def _emerged(evidence: Evidence) -> Finding:
 
 
 def _passed(q: Float[np.ndarray, " case"]) -> str:
-    return f"{int((q < LEVEL).sum())} of {len(q)}"
+    return f"{int((q < FDR).sum())} of {len(q)}"
 
 
 def emergence(
@@ -75,9 +74,9 @@ def emergence(
         q_random: Of no more than any random router shows.
         reached: Whether a gradient reaches every router.
     """
-    if not (q_shuffled < LEVEL).any():
+    if not (q_shuffled < FDR).any():
         return FAILS
-    everywhere = (q_shuffled < LEVEL).all() and (q_random < LEVEL).all()
+    everywhere = (q_shuffled < FDR).all() and (q_random < FDR).all()
     return HOLDS if reached and everywhere else IN_PART
 
 

@@ -13,12 +13,11 @@ from lt_interp.methods.article.evidence import Claim, Evidence
 from lt_interp.methods.article.runs import ANALYSIS, at_most_in_part
 from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, all_of
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import FDR, false_discovery_q
 
 MOE, POOLED = "10_moe", "pooled"
 STORY = ("name", "verb", "noun", "adjective")
 STRUCTURE = ("function word", "punctuation")
-LEVEL = 0.05
 PERMUTATIONS = 9_999
 FEWEST = 5  # tokens of either kind
 
@@ -47,8 +46,8 @@ def _divided(evidence: Evidence) -> Finding:
         n_of="tokens, each counted in every run and layer",
         verdict=at_most_in_part(all_of(verdicts)),
         reason=f"the two kinds lie on opposite sides of the expert's load in "
-        f"{verdicts.count(HOLDS)} of {len(cases)} runs and layers, differ (q below {LEVEL}) in "
-        f"{int((q < LEVEL).sum())}; the most, {cases['story'][widest]:.0%} of story words and "
+        f"{verdicts.count(HOLDS)} of {len(cases)} runs and layers, differ (q below {FDR}) in "
+        f"{int((q < FDR).sum())}; the most, {cases['story'][widest]:.0%} of story words and "
         f"{cases['structure'][widest]:.0%} of structure to one expert with "
         f"{cases['load'][widest]:.0%} of all decisions; in part at most, as nobody measured how "
         "far random routers part the two kinds; no interval, as the test permutes words",
@@ -113,7 +112,7 @@ def division(story: float, structure: float, q: float, load: float) -> str:
         q: Of equal shares.
         load: That expert's share of all decisions.
     """
-    if q >= LEVEL:
+    if q >= FDR:
         return FAILS
     return HOLDS if (story - load) * (structure - load) < 0 else IN_PART
 

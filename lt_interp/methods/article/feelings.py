@@ -8,14 +8,13 @@ import pandas as pd
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.runs import (
     ANALYSIS,
-    LEVEL,
     at_most_in_part,
     common_numbers,
     doubt,
 )
 from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import FDR, false_discovery_q
 
 MOE = "10_moe"
 BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"
@@ -41,9 +40,9 @@ def who_cares(evidence: Evidence) -> Finding:
         value=float(widest["to_expert_1"]), unit="difference of shares", n=len(cases),
         n_of="cases", verdict=at_most_in_part(verdict) if why else verdict,
         reason=f"a case is a run, a layer and a matching: feeling words go elsewhere than others "
-        f"(q below {LEVEL}) in {int((cases['q'] < LEVEL).sum())} of {len(cases)}; farther than "
-        f"with random routers that no training touched (q below {LEVEL} over the cases) in "
-        f"{int((cases['q_random'] < LEVEL).sum())} of {len(cases)}; towards expert 1 in {to_1} of "
+        f"(q below {FDR}) in {int((cases['q'] < FDR).sum())} of {len(cases)}; farther than "
+        f"with random routers that no training touched (q below {FDR} over the cases) in "
+        f"{int((cases['q_random'] < FDR).sum())} of {len(cases)}; towards expert 1 in {to_1} of "
         f"{len(cases)}, experts numbered alike in all runs; the value is the widest difference, "
         f"with no interval: shuffled words give {widest['null_low']:+.3f} to "
         f"{widest['null_high']:+.3f}" + (f"; {why}" if why else ""),
@@ -76,9 +75,9 @@ def cares(cases: pd.DataFrame) -> str:
     Args:
         cases: `q` and `q_random` of every case, and the difference `to_expert_1`.
     """
-    apart = cases["q"] < LEVEL
+    apart = cases["q"] < FDR
     if not apart.any():
         return FAILS
     one_expert = (cases["to_expert_1"] > 0).nunique() == 1
-    learned = (cases["q_random"] < LEVEL).all()
+    learned = (cases["q_random"] < FDR).all()
     return HOLDS if apart.all() and learned and one_expert else IN_PART

@@ -12,9 +12,9 @@ import pandas as pd
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.verdict import HOLDS, IN_PART
+from lt_interp.methods.significance import FDR
 
 ANALYSIS = "moe_routing"
-LEVEL = 0.05  # of false discoveries
 FITTED = (
     "the only run here has its experts numbered so that the article's words fit best, so it cannot "
     "do more than hold in part"
@@ -58,12 +58,12 @@ def doubt(evidence: Evidence, stage: str, *, fitted: bool) -> str:
     pairs = evidence.saved.table(ANALYSIS, "agreement", needed)
     first = pairs["checkpoint"].unique()[:1]
     pairs = pairs[pairs["checkpoint"].isin(first) & (pairs["other_stage"] == stage)]
-    matched = int((pairs["q"] < LEVEL).sum())
+    matched = int((pairs["q"] < FDR).sum())
     if matched == len(pairs):
         return ""
     return (
         f"of {len(pairs)} layers of the other runs {matched} could be matched to those of the "
-        f"first run better than chance (q below {LEVEL}); the numbers of the rest are a guess, so "
+        f"first run better than chance (q below {FDR}); the numbers of the rest are a guess, so "
         "it cannot do more than hold in part"
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.methods.result import make_table
+from lt_interp.methods.significance import FDR
 from lt_interp.methods.study import MODEL_COLUMNS
 
 # A share of attention; each has one key a query.
@@ -14,7 +15,6 @@ PLACES = ("current", "previous", "first", "induction", "duplicate")
 MOSTLY = 0.5  # of a query's attention, on average
 PARTLY = 0.2
 NEAR = 0.5  # on the last 8 tokens
-FALSE_DISCOVERIES = 0.05
 
 _ENDS = ("value", "low", "high")
 
@@ -58,7 +58,7 @@ def _kind(scores: pd.DataFrame) -> dict[str, Any]:
     by_score = scores.set_index("score")
     value = by_score["value"]
     places = by_score.loc[list(PLACES)].sort_values("value", ascending=False, kind="stable")
-    certain = places["q"] < FALSE_DISCOVERIES
+    certain = places["q"] < FDR
     above = places[certain & (places["difference_from_uniform"] > 0)]
     kind, found = "near" if value["last_8"] >= NEAR else "spread", above.iloc[:0]
     if (above["value"] >= PARTLY).any():

@@ -14,11 +14,10 @@ from lt_interp.methods.moe_routing.decisions import POOLED
 from lt_interp.methods.moe_routing.resampling import resampled_ratios
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
 from lt_interp.methods.moe_routing.tally import Tallied
-from lt_interp.methods.significance import false_discovery_q
+from lt_interp.methods.significance import FDR, false_discovery_q
 
 LEAST = 100  # decisions of a token that the article asks for
 RULE = 0.8  # share that its rule asks to exceed
-FDR = 0.05
 Z = 1.959963984540054  # of a 95% interval
 
 TOKENS = {

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import false_discovery_control
 
-from lt_interp.methods.moe_routing.by_token import FDR, RULE, token_stories
+from lt_interp.methods.moe_routing.by_token import RULE, token_stories
 from lt_interp.methods.moe_routing.information import entropy_nats, mutual_information_nats
 from lt_interp.methods.moe_routing.story_test import story_p_values
 from lt_interp.methods.moe_routing.tally import Tallied
+from lt_interp.methods.significance import FDR
 
 LARGEST_LOAD = "largest load"
 TOKEN_SHARE = "information of the token, share of entropy"
