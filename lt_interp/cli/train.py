@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from functools import cache
@@ -65,9 +64,10 @@ def train(
         for number, (stage, how) in enumerate(runs, start=1):
             suffix = f"-seed{seed}" if seed else ""
             title = f"{stage.id} ({number} of {len(runs)})" if len(runs) > 1 else stage.id
-            fitted = _fitted(stage, tokenizer_of(stage.tokenizer), context)
+            text = tokenizer_of(stage.tokenizer)
+            fitted = stage.fitted(d_vocab=text.d_vocab, eos_id=text.eos_id, n_ctx=context)
             width = min(how.row_tokens or fitted.config.n_ctx, fitted.config.n_ctx)
-            data = _encode(splits, tokenizer_of(stage.tokenizer), width)
+            data = _encode(splits, text, width)
             _run(fitted, data, how, seed, out / f"{stage.id}{suffix}", title)
     except KeyboardInterrupt:
         note("interrupted; the same command resumes from the last snapshot")
@@ -104,17 +104,6 @@ def _encode(splits: tuple[Corpus, Corpus], tokenizer: Tokenizer, width: int) -> 
 
     train, validation = (encode(stories, tokenizer, width=width) for stories in splits)
     return Data(train=train, validation=validation, tokenizer=tokenizer)
-
-
-def _fitted(stage: Stage, tokenizer: Tokenizer, context: int | None) -> Stage:
-    """The stage with as many ids as the tokenizer has, and the context that is asked for."""
-    config = dataclasses.replace(
-        stage.config,
-        d_vocab=tokenizer.d_vocab,
-        eos_id=tokenizer.eos_id,
-        n_ctx=context or stage.config.n_ctx,
-    )
-    return dataclasses.replace(stage, config=config)
 
 
 def _run(stage: Stage, data: Data, recipe: Recipe, seed: int, out: Path, title: str) -> None:

@@ -6,12 +6,13 @@ narrow. Percentile bootstrap: Efron and Tibshirani, An Introduction to the Boots
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import t
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -37,6 +38,26 @@ class Interval:
     def at(self, place: int) -> tuple[float, float, float]:
         """Estimate, lower and upper end of one quantity."""
         return float(self.estimate[place]), float(self.low[place]), float(self.high[place])
+
+
+def seeds_interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """The mean of a figure over runs, and Student's t interval: what other seeds would give.
+
+    Args:
+        values: The figure of each run.
+
+    Returns:
+        Mean, lower and upper end; no ends of a single run.
+
+    Example:
+        >>> seeds_interval([1.0, 1.0, 1.0])
+        (1.0, 1.0, 1.0)
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, None, None
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return mean, mean - half, mean + half
 
 
 def story_bootstrap(

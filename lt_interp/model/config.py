@@ -166,12 +166,17 @@ class ModelConfig:
         return self.d_model // self.n_heads if self.n_heads else 0
 
     @property
+    def has_residual(self) -> bool:
+        """Whether parts are added to what they read, which has hooks (`hook_resid_pre`, ...)."""
+        return self.has_blocks and self.wiring.residual
+
+    @property
     def has_stream(self) -> bool:
         """Whether the last activation is a sum: blocks add to a stream and no norm rewrites it.
 
         A post-norm model has the hooks of a stream, and what they carry is no such sum.
         """
-        return self.has_blocks and self.wiring.residual and not self.wiring.norm_after
+        return self.has_residual and not self.wiring.norm_after
 
     @property
     def embeds_positions(self) -> bool:

@@ -31,6 +31,13 @@ class Stage:
     tokenizer: str = "tinystories-4096"
     grows_from: str | None = None
 
+    def fitted(self, *, d_vocab: int, eos_id: int, n_ctx: int | None = None) -> Stage:
+        """The same stage for a tokenizer's ids, and for another context if one is given."""
+        config = dataclasses.replace(
+            self.config, d_vocab=d_vocab, eos_id=eos_id, n_ctx=n_ctx or self.config.n_ctx
+        )
+        return dataclasses.replace(self, config=config)
+
 
 def evolve(previous: Stage, id: str, adds: str, **change: Any) -> Stage:
     """The next row: the previous one with a few fields of its model changed."""

@@ -27,7 +27,7 @@ from lt_interp.training.card import identity_of, write_card
 from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
 from lt_interp.training.metrics import append_metrics, forget_after, read_metrics
-from lt_interp.training.optimizer import build_optimizers, gradient_norms, set_lr
+from lt_interp.training.optimizer import block_of, build_optimizers, gradient_norms, set_lr
 from lt_interp.training.recipe import Recipe
 from lt_interp.training.run_folder import CARD, read_card
 from lt_interp.training.snapshot import (
@@ -147,7 +147,7 @@ class _Run:
         for step in range(progress.step, total):
             losses.append(self.backward(step))
             done, logs = step + 1, (step + 1) % recipe.log_every == 0 or step + 1 == total
-            norms = gradient_norms(self.model) if logs else {}
+            norms = self.gradient_norms() if logs else {}
             self.update(step)
             if logs:
                 if not np.isfinite(losses).all():
@@ -218,6 +218,14 @@ class _Run:
             finally:
                 self.model.eval()
 
+    def gradient_norms(self) -> dict[str, dict[str, float]]:
+        """Of the step's gradient, before it is clipped: by part, and by block."""
+        by_block = gradient_norms(self.model, block_of)
+        return {
+            "grad_norm": gradient_norms(self.model),
+            **({"grad_norm_by_block": by_block} if by_block else {}),
+        }
+
     def update(self, step: int) -> None:
         """One optimizer step."""
         if self.recipe.clip_norm:
@@ -228,7 +236,7 @@ class _Run:
         self.model.zero_grad(set_to_none=True)
 
     def metrics(
-        self, done: int, losses: list[float], norms: dict[str, float], seconds: float
+        self, done: int, losses: list[float], norms: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
         """One line of metrics, with a validation when it is due."""
         recipe = self.recipe
@@ -238,7 +246,7 @@ class _Run:
             "tokens_seen": done * recipe.batch_rows * scored,
             "train_loss_nats": float(np.mean(losses)),
             "lr": recipe.lr * recipe.lr_scale(done - 1, self.total_steps),
-            "grad_norm": norms,
+            **norms,
             "seconds": round(seconds, 3),
         }
         if done % recipe.validate_every == 0 or done == self.total_steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,12 @@ def part_of(name: str) -> str:
         return "router"
     part = pieces[2] if pieces[0] == "blocks" else pieces[0]
     return "ln" if part.startswith("ln") else part
+
+
+def block_of(name: str) -> str | None:
+    """The number of the block that a parameter belongs to, if it does."""
+    pieces = name.split(".")
+    return pieces[1] if pieces[0] == "blocks" else None
 
 
 def build_optimizers(model: StageModel, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -88,11 +96,17 @@ def restore_optimizers(
     # a parameter that never had a gradient (an ungated router) has no state, here as before
 
 
-def gradient_norms(model: StageModel) -> dict[str, float]:
-    """The gradient's norm by part, for the metrics."""
+def gradient_norms(
+    model: StageModel, named: Callable[[str], str | None] = part_of
+) -> dict[str, float]:
+    """The gradient's norm by part, or by whatever names a parameter, for the metrics.
+
+    Args:
+        model: With gradients.
+        named: What a parameter's gradient counts towards, from its name; `None` for nothing.
+    """
     squares: dict[str, float] = {}
     for name, param in model.named_parameters():
-        if param.grad is not None:
-            part = part_of(name)
+        if param.grad is not None and (part := named(name)) is not None:
             squares[part] = squares.get(part, 0.0) + float(param.grad.square().sum())
     return {part: square**0.5 for part, square in squares.items()}

@@ -208,7 +208,7 @@ def test_pairs_that_a_tokenizer_cannot_express_are_refused_with_the_reason() -> 
     pairs = [
         pair("a cat a ", "a dog a ", "c", "d"),
         pair("a cat a ", "a horse a ", "c", "h"),
-        pair("a cat", "a dog", "cat", "dog"),
+        pair("a cat", "a dog", "c", "cat"),
         pair("a cat a ", "a cat a ", "c", "d"),
         pair("a very long cat a ", "a very long dog a ", "c", "d"),
     ]
@@ -218,7 +218,20 @@ def test_pairs_that_a_tokenizer_cannot_express_are_refused_with_the_reason() -> 
     assert group.roles == {"differing": (2, 3, 4), "between": (5, 6), "last": (7,)}
     assert refused == {
         1: "the prompts differ in length",
-        2: "an answer is more than one token",
-        3: "clean and corrupt do not differ",
+        2: "the answers do not differ in a token",
+        3: "the prompts do not differ",
         4: "the prompts are longer than the context",
     }
+
+
+def test_what_answers_share_is_read_and_their_first_difference_asked() -> None:
+    pair = PromptPair(
+        template="t", kind="names", clean="Tom. I like", corrupt="Tim. I like",
+        clean_answer=" Tom", corrupt_answer=" Tim",
+    )  # fmt: skip
+    ((group,), refused) = group_pairs([pair], ByteTokenizer(), n_ctx=20)
+    assert not refused
+    tokenizer = ByteTokenizer()
+    assert tokenizer.decode(group.clean[0].tolist()) == "Tom. I like T"
+    assert tokenizer.decode(group.corrupt[0].tolist()) == "Tim. I like T"
+    assert tokenizer.decode(group.answers[0].tolist()) == "oi"

@@ -12,8 +12,8 @@ from lt_interp.methods.article.feelings import who_cares
 from lt_interp.methods.article.groups import ALL, GROUPS, LAST
 from lt_interp.methods.article.runs import FITTED, at_most_in_part, doubt, judging
 from lt_interp.methods.article.saved import Saved
-from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART
 from lt_interp.methods.result import Result
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART
 
 MOE = "10_moe"
 CLAIMS = {claim.name: claim for claim in ALL_CLAIMS}

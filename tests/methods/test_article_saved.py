@@ -14,13 +14,14 @@ from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.experts import experts_table
 from lt_interp.methods.article.gains import CLASS_GAINS
 from lt_interp.methods.article.predictions import PREDICTIONS
-from lt_interp.methods.article.saved import NO_FOLDER, READ, NotMeasured, Saved, open_saved
+from lt_interp.methods.article.saved import NO_FOLDER, READ, Saved, open_saved
 from lt_interp.methods.article.stability import STABILITY
 from lt_interp.methods.article.summaries import NAMES_AFTER, RESPONSES, SETTINGS
 from lt_interp.methods.article.tables import PARAMETERS, SEEDS, evolution_table
-from lt_interp.methods.article.verdict import FAILS, HOLDS, UNTESTABLE
 from lt_interp.methods.checkpoints import Checkpoint, find_checkpoints, one_a_stage, provenance
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.result import RESULT, Result, make_table
+from lt_interp.methods.verdict import FAILS, HOLDS, UNTESTABLE
 
 BLINDNESS = "position_blindness"
 

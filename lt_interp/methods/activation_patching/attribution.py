@@ -90,7 +90,7 @@ def _run(
     model: StageModel, tokens: Int[Tensor, "pair pos"], names: Sequence[str]
 ) -> tuple[Float[Tensor, "pair d_vocab"], dict[str, Tensor]]:
     """The last logits, and the activations of some hooks; whole where others have hooks too."""
-    whole = model.hooked or not model.config.has_stream
+    whole = model.hooked or not model.config.has_residual
     kept: dict[str, Tensor] = {}
 
     def keep(activation: Tensor, hook: object, *, name: str) -> None:

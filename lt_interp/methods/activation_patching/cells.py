@@ -82,8 +82,8 @@ def heads(config: ModelConfig) -> Iterator[tuple[str, int, int]]:
 def _present(component: str, config: ModelConfig) -> bool:
     attention, mlp = bool(config.n_heads), bool(config.d_mlp)
     return {
-        "resid_pre": config.has_stream,
+        "resid_pre": config.has_residual,
         "attn_out": attention,
-        "resid_mid": config.has_stream and attention and mlp,
+        "resid_mid": config.has_residual and attention and mlp,
         "mlp_out": mlp,
     }[component]

@@ -51,7 +51,7 @@ def whole_cells(config: ModelConfig, last: int) -> list[Cell]:
     """Patches that carry everything: the embedding, and the stream at every one of its hooks."""
     everywhere = tuple(range(last + 1))
     cells = [Cell(component="embed", positions=everywhere)]
-    if config.has_stream:
+    if config.has_residual:
         for layer in range(config.depth):
             names = ["resid_pre", "resid_post"]
             names += ["resid_mid"] if config.n_heads and config.d_mlp else []

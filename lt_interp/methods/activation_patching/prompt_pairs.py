@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -48,7 +48,7 @@ class PromptPair:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairGroup:
-    """The pairs of one template as tokens: equally long, and different at the same positions.
+    """The pairs of one template as tokens: equally long, and different within the same span.
 
     Attributes:
         template: Id of the template.
@@ -72,7 +72,7 @@ class PairGroup:
 
     @cached_property
     def differing(self) -> tuple[int, ...]:
-        """The positions at which clean and corrupt prompts differ."""
+        """The positions at which any clean prompt differs from its corrupt one."""
         return tuple((self.clean != self.corrupt).any(dim=0).nonzero().flatten().tolist())
 
     @property
@@ -135,31 +135,52 @@ def write_pairs(path: Path, pairs: Iterable[PromptPair], *, chosen: dict[str, An
     write_text(path, f"{text}{lines}\n  ]\n}}\n")
 
 
+class Asked(NamedTuple):
+    """A pair as tokens.
+
+    What both answers begin with is part of the prompts, so that the next token alone decides: of
+    `" she"` and `" he"` in bytes the space is read, and `s` or `h` is asked for.
+
+    Attributes:
+        clean: Ids of the clean prompt.
+        corrupt: Of the corrupt one.
+        answers: The first ids at which the clean and the corrupt answer differ.
+    """
+
+    clean: list[int]
+    corrupt: list[int]
+    answers: tuple[int, int]
+
+
+def as_tokens(pair: PromptPair, tokenizer: Tokenizer) -> Asked | None:
+    """A pair with a tokenizer; `None` if one answer is the beginning of the other."""
+    clean, corrupt = tokenizer.encode(pair.clean), tokenizer.encode(pair.corrupt)
+    answers = [tokenizer.encode(text) for text in (pair.clean_answer, pair.corrupt_answer)]
+    same = next((i for i, (a, b) in enumerate(zip(*answers, strict=False)) if a != b), None)
+    if same is None:
+        return None
+    shared = answers[0][:same]
+    return Asked(clean + shared, corrupt + shared, (answers[0][same], answers[1][same]))
+
+
 def usable(pair: PromptPair, tokenizer: Tokenizer, *, n_ctx: int) -> str | None:
     """Why a pair cannot be asked with a tokenizer; `None` if it can."""
-    clean, corrupt = tokenizer.encode(pair.clean), tokenizer.encode(pair.corrupt)
-    answers = tokenizer.encode_batch([pair.clean_answer, pair.corrupt_answer])
-    if not all(len(answer) == 1 for answer in answers):
-        return "an answer is more than one token"
-    if tokenizer.unk_id is not None and tokenizer.unk_id in [
-        *clean,
-        *corrupt,
-        *map(int, [a[0] for a in answers]),
-    ]:
+    asked = as_tokens(pair, tokenizer)
+    if asked is None:
+        return "the answers do not differ in a token"
+    if tokenizer.unk_id in (*asked.clean, *asked.corrupt, *asked.answers):
         return "a word has no token"
-    if len(clean) != len(corrupt):
+    if len(asked.clean) != len(asked.corrupt):
         return "the prompts differ in length"
-    if len(clean) > n_ctx:
+    if len(asked.clean) > n_ctx:
         return "the prompts are longer than the context"
-    if clean == corrupt or answers[0][0] == answers[1][0]:
-        return "clean and corrupt do not differ"
-    return None
+    return "the prompts do not differ" if asked.clean == asked.corrupt else None
 
 
 def group_pairs(
     pairs: Sequence[PromptPair], tokenizer: Tokenizer, *, n_ctx: int
 ) -> tuple[list[PairGroup], dict[int, str]]:
-    """Tokenize pairs and put together what has one template, length and place of the swap.
+    """Tokenize pairs and put together what has one template, length and span of the swap.
 
     Args:
         pairs: Pairs as text.
@@ -169,36 +190,24 @@ def group_pairs(
     Returns:
         The groups, and for every pair that cannot be asked, by its place in the list, why.
     """
-    found: dict[tuple, list[int]] = {}
+    found: dict[tuple, list[tuple[int, Asked]]] = {}
     refused: dict[int, str] = {}
     for place, pair in enumerate(pairs):
-        reason = usable(pair, tokenizer, n_ctx=n_ctx)
-        if reason is not None:
-            refused[place] = reason
+        reason, asked = usable(pair, tokenizer, n_ctx=n_ctx), as_tokens(pair, tokenizer)
+        if reason is not None or asked is None:
+            refused[place] = str(reason)
             continue
-        clean, corrupt = tokenizer.encode(pair.clean), tokenizer.encode(pair.corrupt)
-        shape = tuple(a != b for a, b in zip(clean, corrupt, strict=True))
-        found.setdefault((pair.template, shape), []).append(place)
+        differs = [a != b for a, b in zip(asked.clean, asked.corrupt, strict=True)]
+        span = (differs.index(True), differs[::-1].index(True), len(differs))
+        found.setdefault((pair.template, pair.kind, span), []).append((place, asked))
     return [
-        _group([pairs[i] for i in places], places, tokenizer) for places in found.values()
+        PairGroup(
+            template=template,
+            kind=kind,
+            place=tuple(place for place, _ in members),
+            clean=torch.tensor([asked.clean for _, asked in members]),
+            corrupt=torch.tensor([asked.corrupt for _, asked in members]),
+            answers=torch.tensor([asked.answers for _, asked in members]),
+        )
+        for (template, kind, _), members in found.items()
     ], refused
-
-
-def _group(pairs: Sequence[PromptPair], places: list[int], tokenizer: Tokenizer) -> PairGroup:
-    def ids(texts: list[str]) -> Tensor:
-        return torch.tensor([tokenizer.encode(text) for text in texts])
-
-    return PairGroup(
-        template=pairs[0].template,
-        kind=pairs[0].kind,
-        place=tuple(places),
-        clean=ids([pair.clean for pair in pairs]),
-        corrupt=ids([pair.corrupt for pair in pairs]),
-        answers=torch.cat(
-            [
-                ids([pair.clean_answer for pair in pairs]),
-                ids([pair.corrupt_answer for pair in pairs]),
-            ],
-            dim=1,
-        ),
-    )

@@ -44,7 +44,7 @@ WHOLE = Start(EMBEDDING, 0)
 
 def start_of(config: ModelConfig, cell: Cell, position: int) -> Start:
     """Where a run can begin that is patched in a cell, from a position on."""
-    layer = EMBEDDING if cell.layer is None or not config.has_stream else cell.layer
+    layer = EMBEDDING if cell.layer is None or not config.has_residual else cell.layer
     # keys and values are all that later positions ever read of earlier ones; a mean or a window
     # over embeddings has none, and begins where the row does
     return Start(layer, position if config.n_heads else 0)

@@ -110,7 +110,7 @@ def position_cells(config: ModelConfig, group: PairGroup) -> list[Cell]:
         Cell(component=component, layer=layer, positions=(position,))
         for component, layer in components(config)
         for position in range(min(group.differing), group.last + 1)
-        if not (component == "embed" and config.has_stream)  # it is resid_pre of layer 0
+        if not (component == "embed" and config.has_residual)  # it is resid_pre of layer 0
         and Cell(component=component, layer=layer, positions=(position,)).reaches(
             config, group.last
         )
@@ -121,7 +121,7 @@ def _cell(
     config: ModelConfig, component: str, layer: int | None, positions: tuple[int, ...]
 ) -> Cell:
     """A patch of a component; where a stream begins with the embedding, the two are one patch."""
-    if component == "embed" and config.has_stream:
+    if component == "embed" and config.has_residual:
         component, layer = "resid_pre", 0
     return Cell(component=component, layer=layer, positions=positions)
 

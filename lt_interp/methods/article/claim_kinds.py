@@ -7,9 +7,10 @@ import math
 import pandas as pd
 
 from lt_interp.article import article_stage
-from lt_interp.methods.article.evidence import Claim, Evidence
+from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.saved import numbers, one_row
-from lt_interp.methods.article.verdict import FAILS, GAIN_RULE, HOLDS, IN_PART, Finding, gain
+from lt_interp.methods.claims import Claim
+from lt_interp.methods.verdict import FAILS, GAIN_RULE, HOLDS, IN_PART, Finding, gain
 from lt_interp.stages import STAGES
 
 # The perplexity of the stage before, where the article trained it once more beside this one: the

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from lt_interp.methods.article import (
@@ -15,10 +13,10 @@ from lt_interp.methods.article import (
     claims_story,
     claims_whole,
 )
-from lt_interp.methods.article.evidence import Claim, Evidence, judge
-from lt_interp.methods.result import make_table
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.claims import Claim, judged
 
-ALL_CLAIMS: tuple[Claim, ...] = (
+ALL_CLAIMS: tuple[Claim[Evidence], ...] = (
     *claims_ngrams.CLAIMS,
     *claims_attention.CLAIMS,
     *claims_parts.CLAIMS,
@@ -28,32 +26,7 @@ ALL_CLAIMS: tuple[Claim, ...] = (
     *claims_whole.CLAIMS,
 )
 
-CLAIMS = {
-    "claim": str,
-    "quote": str,
-    "measurement": str,
-    "rule": str,
-    "value": float,
-    "low": float,
-    "high": float,
-    "unit": str,
-    "n": int,
-    "n_of": str,
-    "verdict": str,
-    "reason": str,
-}
-
 
 def claims_table(evidence: Evidence) -> pd.DataFrame:
     """Every claim with what was measured and the verdict."""
-    return make_table(CLAIMS, [_row(claim, evidence) for claim in ALL_CLAIMS])
-
-
-def _row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
-    found = judge(claim, evidence)
-    return {
-        "claim": claim.name, "quote": claim.quote, "measurement": claim.measurement,
-        "rule": claim.rule, "value": found.value, "low": found.low, "high": found.high,
-        "unit": found.unit or None, "n": found.n, "n_of": found.n_of or None,
-        "verdict": found.verdict, "reason": found.reason,
-    }  # fmt: skip
+    return judged(ALL_CLAIMS, evidence)

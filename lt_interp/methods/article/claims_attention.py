@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.methods.article.claim_kinds import gain_claim, known, shuffled_finding
-from lt_interp.methods.article.evidence import Claim, Evidence
-from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
-from lt_interp.methods.article.verdict import (
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.saved import numbers, one_row
+from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.verdict import (
     FAILS,
     HOLDS,
     IN_PART,
@@ -92,7 +93,7 @@ def names_learned(low: float, before: float) -> str:
     return HOLDS if before <= MOSTLY else IN_PART
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     gain_claim(
         "Attention pays",
         "The model dropped ten points just from being able to see its predecessors.",

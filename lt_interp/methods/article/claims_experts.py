@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from lt_interp.methods.article.claim_kinds import gain_claim
-from lt_interp.methods.article.evidence import Claim, Evidence
+from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.experts import printed_words
 from lt_interp.methods.article.feelings import MOE, who_cares
 from lt_interp.methods.article.runs import (
@@ -18,9 +18,9 @@ from lt_interp.methods.article.runs import (
     doubt,
     judging,
 )
-from lt_interp.methods.article.saved import NotMeasured
-from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, yes
+from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, yes
 
 POOLED = "pooled"
 INFORMATION = "information of the token, share of entropy"
@@ -198,7 +198,7 @@ def generalist(ratio: float) -> str:
     return HOLDS if ratio <= BARELY else IN_PART if ratio <= RATHER else FAILS
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     gain_claim("Experts pay", "A modest numerical improvement.", MOE),
     Claim(
         name="Experts specialise",

@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from lt_interp.methods.article.claim_kinds import gain_claim, shuffled_finding
-from lt_interp.methods.article.evidence import Claim, Evidence, published_perplexity
+from lt_interp.methods.article.evidence import Evidence, published_perplexity
 from lt_interp.methods.article.groups import LAST as LAST_TOKEN
 from lt_interp.methods.article.predictions import BIGRAM, TRANSITIONS
-from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
-from lt_interp.methods.article.verdict import (
+from lt_interp.methods.article.saved import numbers, one_row
+from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.verdict import (
     FAILS,
     GAIN_RULE,
     HOLDS,
@@ -126,7 +127,7 @@ def explosion(ratio: float) -> str:
     return HOLDS if ratio >= EXPLODES else IN_PART if ratio > 1 else FAILS
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     Claim(
         name="The mean destroys position",
         quote="The averaging operation destroys position information.",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lt_interp.methods.article.claim_kinds import gain_claim
-from lt_interp.methods.article.evidence import Claim, Evidence
+from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.groups import NAMES, NEW, SEEN
-from lt_interp.methods.article.saved import NotMeasured
 from lt_interp.methods.article.stability import GRADIENT, LOSS
-from lt_interp.methods.article.verdict import (
+from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.verdict import (
     FAILS,
     HOLDS,
     IN_PART,
@@ -115,7 +115,7 @@ def heads_apart(rows: pd.DataFrame) -> Gap:
     return Gap(str(score), float(values[score]), float(apart[score]))
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     gain_claim("Thinking pays", "Attention gathers. FFN thinks. You need both.", FFN),
     gain_claim(
         "Residuals and LayerNorm pay",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.methods.article.claim_kinds import known
-from lt_interp.methods.article.evidence import Claim, Evidence
-from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
-from lt_interp.methods.article.verdict import (
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.saved import numbers, one_row
+from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.verdict import (
     FAILS,
     HOLDS,
     IN_PART,
@@ -76,7 +77,7 @@ def _first_right(evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     Claim(
         name="First to answer the prompt: by loss",
         quote="This is the first model that responded to the prompt.",

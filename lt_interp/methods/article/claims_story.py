@@ -9,11 +9,12 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import permutation_test
 
-from lt_interp.methods.article.evidence import Claim, Evidence
+from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.runs import ANALYSIS, at_most_in_part
-from lt_interp.methods.article.saved import NotMeasured, numbers, one_row
-from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, all_of
+from lt_interp.methods.article.saved import numbers, one_row
+from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of
 
 MOE, POOLED = "10_moe", "pooled"
 STORY = ("name", "verb", "noun", "adjective")
@@ -117,7 +118,7 @@ def division(story: float, structure: float, q: float, load: float) -> str:
     return HOLDS if (story - load) * (structure - load) < 0 else IN_PART
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     Claim(
         name="Story and structure",
         quote="had spontaneously divided the world into story and structure",

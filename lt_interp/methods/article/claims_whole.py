@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lt_interp.article import article
 from lt_interp.methods.article.claim_kinds import seed_spread
-from lt_interp.methods.article.evidence import Claim, Evidence
-from lt_interp.methods.article.saved import NotMeasured
-from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding, yes
+from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, yes
 
 COMPLETE = "09_multi_head"
 MILLION = 1_480_000
@@ -86,7 +86,7 @@ def _tokens_routed(_: Evidence) -> Finding:
     )  # fmt: skip
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim[Evidence], ...] = (
     Claim(
         name="Every part pays",
         quote="Each component earns its place.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ import pandas as pd
 
 from lt_interp.article import article_stage
 from lt_interp.methods.article.groups import ALL, GROUPS
-from lt_interp.methods.article.saved import NotMeasured, Saved, one_row
-from lt_interp.methods.article.verdict import UNTESTABLE, Finding
+from lt_interp.methods.article.saved import Saved, one_row
+from lt_interp.methods.claims import NotMeasured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,33 +57,6 @@ class Evidence:
             NotMeasured: The stage was not measured.
         """
         return int(self.own("parameters", stage=stage)["parameters"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A sentence of the article and how it is put to the test.
-
-    Attributes:
-        name: Short, for tables.
-        quote: The article's words.
-        measurement: What is measured.
-        rule: When it holds, holds in part, or does not.
-        measure: Returns the finding, or raises `NotMeasured` with the reason why not.
-    """
-
-    name: str
-    quote: str
-    measurement: str
-    rule: str
-    measure: Callable[[Evidence], Finding]
-
-
-def judge(claim: Claim, evidence: Evidence) -> Finding:
-    """The finding on a claim; "not testable here" where what it needs was not measured."""
-    try:
-        return claim.measure(evidence)
-    except NotMeasured as reason:
-        return Finding(value=None, verdict=UNTESTABLE, reason=str(reason))
 
 
 def published_perplexity(stage: str) -> float:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from lt_interp.article import article
 from lt_interp.methods.article.runs import judging
-from lt_interp.methods.article.saved import NotMeasured, Saved
+from lt_interp.methods.article.saved import Saved
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.result import make_table
 
 STAGES = ("10_moe", "10_moe_gated")

@@ -12,9 +12,9 @@ from lt_interp.methods.article.runs import (
     common_numbers,
     doubt,
 )
-from lt_interp.methods.article.saved import NotMeasured
-from lt_interp.methods.article.verdict import FAILS, HOLDS, IN_PART, Finding
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding
 
 MOE = "10_moe"
 BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"

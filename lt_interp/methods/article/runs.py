@@ -10,9 +10,9 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.methods.article.evidence import Evidence
-from lt_interp.methods.article.saved import NotMeasured
-from lt_interp.methods.article.verdict import HOLDS, IN_PART
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.significance import FDR
+from lt_interp.methods.verdict import HOLDS, IN_PART
 
 ANALYSIS = "moe_routing"
 FITTED = (

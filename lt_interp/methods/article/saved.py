@@ -12,14 +12,11 @@ import pandas as pd
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.result import RESULT, Result
 
 READ = ("evolution", "position_blindness", "attention", "activation_patching", "moe_routing")
 NO_FOLDER = "not measured: run lt-interp report first"
-
-
-class NotMeasured(Exception):  # noqa: N818 - not an error: the answer "not testable here"
-    """What a claim needs is not there; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

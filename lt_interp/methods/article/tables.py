@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.article import article, article_stage
-from lt_interp.methods.article.saved import NotMeasured, Saved
+from lt_interp.methods.article.saved import Saved
 from lt_interp.methods.checkpoints import Checkpoint
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.parameters import count, weight_shapes
 from lt_interp.methods.result import make_table
 

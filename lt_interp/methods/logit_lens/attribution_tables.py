@@ -21,6 +21,7 @@ from lt_interp.methods.logit_lens.corpus import Sample
 from lt_interp.methods.logit_lens.prompts import digits
 from lt_interp.methods.significance import sign_flip_p
 from lt_interp.methods.statistics import story_bootstrap
+from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
 _PART = {"component": str, "layer": int, "head": int}
@@ -84,7 +85,7 @@ def attribution_rows(
         "attribution_applies": applies, "residual_error": residual_error,
         "logit_error": logit_error, "tolerance": TOLERANCE, "n_tokens": len(logits),
         "logit_minus_mean": float(logits.double().mean()) if applies else None,
-        "reason": None if applies else _refusal(residual_error),
+        "reason": None if applies else _refusal(residual_error, model.config),
     }  # fmt: skip
     if not applies:
         return {"attribution": [], "attribution_prompts": [], "attribution_applies": [check]}
@@ -110,12 +111,14 @@ def _measure(model: StageModel, sample: Sample, report: Callable[[int], None]) -
     return found
 
 
-def _refusal(residual_error: float) -> str:
+def _refusal(residual_error: float, config: ModelConfig) -> str:
+    why = "its parts replace what came before them instead of adding to it"
+    if config.has_residual:
+        why = "a norm after every sum rewrites what was added before"
     return (
         "what its parts write does not add up to what it predicts from: the sum is off by up to "
         f"{100 * residual_error:.3g}% of the largest number in it, and rounding allows "
-        f"{100 * TOLERANCE:g}%; "
-        "its parts replace what came before them instead of adding to it"
+        f"{100 * TOLERANCE:g}%; {why}"
     )
 
 

@@ -3,8 +3,9 @@
 The lens (nostalgebraist, "interpreting GPT: the logit lens", 2020) is
 softmax(LN_final(h) W_U + b_U): the final LayerNorm, if the stage has one, before the unembedding.
 On a residual stream every point is a state that the last one grew out of by addition. A stage
-without a stream has vectors of the same width, but each part replaces what came before it, so
-nothing makes the unembedding fit them: such a reading is descriptive.
+without a stream has vectors of the same width, but each part replaces what came before it (or, with
+post-norm, a norm rewrites the sum), so nothing makes the unembedding fit them: such a reading is
+descriptive.
 """
 
 from __future__ import annotations
@@ -62,13 +63,17 @@ def lens_points(config: ModelConfig) -> list[Point]:
 
     A stream's state before a later block is its state after the block before, and is left out.
     """
-    if config.has_stream:
+    if config.has_residual:
         names: list[tuple[str, int | None]] = [("blocks.0.hook_resid_pre", 0)]
         for layer in range(config.depth):
             if config.n_heads and config.d_mlp:
                 names.append((f"blocks.{layer}.hook_resid_mid", layer))
             names.append((f"blocks.{layer}.hook_resid_post", layer))
-        return [Point(name=name, layer=layer, descriptive=False) for name, layer in names]
+        last = names[-1][0]
+        return [
+            Point(name=name, layer=layer, descriptive=not config.has_stream and name != last)
+            for name, layer in names
+        ]
     names = [("hook_embed", None)]
     if config.embeds_positions:
         names.append(("hook_embed + hook_pos_embed", None))

@@ -20,7 +20,7 @@ from lt_interp.methods.article.claims_prompt import first_response
 from lt_interp.methods.article.claims_story import difference_p, division, layer_shares
 from lt_interp.methods.article.claims_whole import most
 from lt_interp.methods.article.feelings import cares
-from lt_interp.methods.article.verdict import (
+from lt_interp.methods.verdict import (
     FAILS,
     HOLDS,
     IN_PART,

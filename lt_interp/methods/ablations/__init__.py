@@ -1,0 +1,1 @@
+"""The character-level ablations: one small GPT, trained with and without each part."""
