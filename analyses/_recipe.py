@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
+from lt_interp.cli.quiet import quiet_libraries
 from lt_interp.errors import InputError
 from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
 from lt_interp.methods.checkpoints import find_checkpoints
+from lt_interp.methods.result import Result
+from lt_interp.methods.workers import Workers, n_cores
 from lt_interp.report.build import build_pages
 from lt_interp.training.run_folder import shipped_checkpoints
+
+LADDER = "ladder"
 
 
 def run(
@@ -24,15 +29,17 @@ def run(
     checkpoints: Sequence[str] | None,
     corpus: str,
     seed: int,
+    family: str = LADDER,
     **choices: Any,
 ) -> None:
     """Run a recipe as a command with `--corpus` and `--out`.
 
     Args:
         analysis: Its name in `lt_interp.methods.registry`.
-        checkpoints: Names or folders; `None` for every shipped one of the ladder.
+        checkpoints: Names or folders; `None` for every shipped one of the family.
         corpus: The stories, unless the command line names others.
         seed: Of the analysis.
+        family: The article whose page it is part of.
         choices: Further keywords of the analysis.
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
@@ -40,8 +47,46 @@ def run(
     parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
     asked = parser.parse_args()
     try:
-        named = checkpoints or shipped_checkpoints(family="ladder")
-        _run(analysis, named, asked.corpus, asked.out, seed, choices)
+        named = checkpoints or shipped_checkpoints(family=family)
+        _run(analysis, named, asked.corpus, asked.out, seed, family, choices)
+    except InputError as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def run_experiment(
+    family: str,
+    make: Callable[..., Result],
+    *,
+    runs: Path | None = None,
+    corpus: str | None = None,
+    **choices: Any,
+) -> None:
+    """Run what is no analysis of shipped checkpoints, as a command with `--out`.
+
+    Args:
+        family: The article whose page it is part of.
+        make: Returns the result; called with the choices, and with `runs`, `corpus` and `workers`
+            where they are given here.
+        runs: The folder of its training runs, unless `--runs` names another; interrupted, they go
+            on from their last snapshots.
+        corpus: The stories, unless `--corpus` names others.
+        choices: Its further keywords.
+    """
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
+    if runs is not None:
+        parser.add_argument("--corpus", default=corpus, help="as lt-interp report takes it")
+        parser.add_argument("--runs", type=Path, default=runs, help="where the runs go")
+    asked = parser.parse_args()
+    command = shlex.join(["python", f"analyses/{Path(sys.argv[0]).name}"])
+    try:
+        with bar(family) as advance, Workers(n_cores(), prepare=quiet_libraries) as workers:
+            if runs is not None:
+                choices |= {"runs": asked.runs, "corpus": asked.corpus, "workers": workers}
+                command = _command(asked.corpus)
+            result = make(progress=advance, command=command, **choices)
+        result.save(asked.out / family / result.name)
+        print(build_pages(asked.out / family, family=family)[0])
     except InputError as error:
         parser.exit(2, f"error: {error}\n")
 
@@ -52,8 +97,10 @@ def _run(
     corpus: str,
     out: Path,
     seed: int,
+    family: str,
     choices: dict[str, Any],
 ) -> None:
+    out = out if family == LADDER else out / family
     if not checkpoints:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
     found = find_checkpoints(checkpoints)
@@ -63,7 +110,7 @@ def _run(
             out, analysis, checkpoints, rows, seed=seed, progress=advance,
             command=_command(corpus), **choices,
         )  # fmt: skip
-    print(build_pages(out)[0])
+    print(build_pages(out, family=family)[0])
     forget_parts(out, [analysis])
 
 

@@ -31,6 +31,15 @@ def article_parameters(stage_id: str) -> dict[str, int]:
     return {} if params is None else {"total": params}
 
 
+def article_title(family: str) -> str:
+    """What an article is called.
+
+    Args:
+        family: Whose: `"numpy_gpt"`, `"char_ablations"` or `"four_layer_gpt"`.
+    """
+    return _read("articles.json")[family]["title"]
+
+
 @cache
 def _read(name: str) -> dict[str, Any]:
     return json.loads(files("lt_interp").joinpath(name).read_text(encoding="utf-8"))

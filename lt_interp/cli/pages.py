@@ -15,6 +15,9 @@ from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
 
+LADDER = "ladder"
+RESULT = "result.json"
+
 
 def write_pages(
     command: str,
@@ -26,6 +29,7 @@ def write_pages(
     stages: Sequence[str] | None,
     seed: int,
     workers: int | None,
+    family: str = LADDER,
 ) -> Path:
     """Run analyses, save their results, and write every page under a folder.
 
@@ -38,6 +42,7 @@ def write_pages(
         stages: Checkpoints by name or folder; all that are shipped if there are none.
         seed: Of the analyses.
         workers: Models measured at a time; as many as there are cores if none is given.
+        family: Whose article's, where no stages are named; below the folder if not the ladder's.
 
     Returns:
         The front page.
@@ -48,23 +53,26 @@ def write_pages(
         from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
 
-        checkpoints = chosen_checkpoints(stages, all_=not stages)
+        checkpoints = chosen_checkpoints(stages, all_=False, family=None if stages else family)
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
+    of_family = [] if family == LADDER else ["--family", family]
+    place = out / family if of_family else out
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
     processes = Workers(workers or n_cores(), prepare=quiet_libraries)
     with processes, _overall(len(analyses)) as begin:
         for name, options in analyses.items():
-            words = ["lt-interp", command, *([name] if command == "analyze" else [])]
+            words = ["lt-interp", command, *([name] if command == "analyze" else []), *of_family]
             words += ["--corpus", _public(corpus), "--seed", str(seed)]
             words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
-                out, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
+                place, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
                 command=shlex.join(words), workers=processes, **options,
             )  # fmt: skip
-        pages = build_pages(out, progress=begin("writing pages"), workers=processes)
-    forget_parts(out, analyses)
+        advance = begin("writing pages")
+        pages = build_pages(place, family=family, progress=advance, workers=processes)
+    forget_parts(place, analyses)
     return pages[0]
 
 
@@ -76,8 +84,12 @@ def redraw_pages(out: Path) -> Path:
     """
     with bar("writing pages") as advance:
         from lt_interp.report.build import build_pages
+        from lt_interp.stages import FAMILIES
 
         require_writable(out)
+        for family in FAMILIES:
+            if family != LADDER and any((out / family).glob(f"*/{RESULT}")):
+                build_pages(out / family, family=family, progress=advance)
         return build_pages(out, progress=advance)[0]
 
 

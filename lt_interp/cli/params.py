@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,12 +21,10 @@ def params(
     """
     with bar("reading the stage"):
         name, config = chosen_config(stage)
-        from lt_interp.article import article_parameters
-        from lt_interp.methods.parameter_table import parameter_table
+        from lt_interp.methods.parameter_table import compared
         from lt_interp.stages import STAGES
 
-        published = article_parameters(name)
-        rows = [_row(line, published.get(line.name)) for line in parameter_table(config)]
+        rows = list(compared(name, config))
     if as_json:
         family = STAGES[name].family if name in STAGES else None
         print_json({"id": name, "family": family, "components": rows})
@@ -40,21 +38,7 @@ def params(
         "article's",
         "difference",
     ]
-    if not published:
+    if all(row["article_parameters"] is None for row in rows):
         print_table(columns[:5], [[*row.values()][:5] for row in rows])
         return
     print_table(columns, [[*row.values()][:7] for row in rows])
-
-
-def _row(line: Any, published: int | None) -> dict[str, Any]:
-    """A component as JSON values; the difference is how many more ours has than the article's."""
-    return {
-        "component": line.name,
-        "weights": line.weights,
-        "formula": line.formula,
-        "numbers": line.numbers,
-        "parameters": line.parameters,
-        "article_parameters": published,
-        "difference": None if published is None else line.parameters - published,
-        "in_block": line.in_block,
-    }

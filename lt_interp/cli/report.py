@@ -9,6 +9,7 @@ import typer
 
 from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Workers
 from lt_interp.cli.pages import redraw_pages, write_pages
+from lt_interp.errors import InputError
 
 
 def report(
@@ -18,6 +19,9 @@ def report(
         list[str] | None, typer.Option("--only", help="One analysis; may be repeated.")
     ] = None,
     stages: Checkpoints = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only one article's: ladder, numpy_gpt, four_layer_gpt ...")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analyses.")] = 0,
     workers: Workers = None,
     redraw: Annotated[
@@ -26,16 +30,42 @@ def report(
 ) -> None:
     """Analyse the shipped checkpoints on a corpus, save the results and write the pages.
 
+    The ladder's pages stand in the folder, those of every further article in one of its name below.
     Interrupted, the same command continues after the last model that was finished.
     """
     if redraw:
         typer.echo(redraw_pages(out))
         return
-    from lt_interp.methods.registry import ANALYSES, get_analysis
+    from lt_interp.methods.registry import ANALYSES, analyses_of, get_analysis
 
-    asked = [get_analysis(name)[0] for name in only or ANALYSES]
-    analyses: dict[str, dict[str, Any]] = {name: {} for name in ANALYSES if name in asked}
-    page = write_pages(
-        "report", analyses, corpus, out, only=only, stages=stages, seed=seed, workers=workers
-    )
+    asked = [get_analysis(name)[0] for name in only or ()]
+    page = None
+    for each in _families(family, stages):
+        possible = ANALYSES if stages and asked else analyses_of(each)
+        analyses: dict[str, dict[str, Any]] = {n: {} for n in possible if n in asked or not asked}
+        if analyses:
+            page = write_pages(
+                "report", analyses, corpus, out, only=only, stages=stages, seed=seed,
+                workers=workers, family=each,
+            )  # fmt: skip
+    if page is None:
+        raise InputError(f"{', '.join(asked)}: no part of that report; leave --only out")
     typer.echo(page)
+
+
+def _families(family: str | None, stages: list[str] | None) -> list[str]:
+    """Whose pages to write: the one that is asked for, or every shipped one's, the ladder's last.
+
+    The ladder's front page links to the others, so these must be there. Named stages make pages
+    of their own, whichever family they are of.
+    """
+    from lt_interp.stages import FAMILIES
+    from lt_interp.training.run_folder import shipped_checkpoints
+
+    if stages and family:
+        raise InputError("both --stage and --family were given; name stages, or a family")
+    if family and family not in FAMILIES:
+        raise InputError(f"there is no family {family!r}; allowed: {', '.join(FAMILIES)}")
+    if stages or family:
+        return [family or "ladder"]
+    return [name for name in reversed(FAMILIES) if shipped_checkpoints(family=name)] or ["ladder"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from lt_interp.article import article_parameters
 from lt_interp.model.config import NORM_NAMES, ModelConfig
 
 Product = tuple[int | str, ...]
@@ -52,6 +55,23 @@ def parameter_table(config: ModelConfig) -> list[Component]:
     after = [*_final_norm(config), *_unembedding(config)]
     outside = [*before, *blocks[1:], *after]
     return [*before, *block, *blocks, *after, _sum("total", outside)]
+
+
+def compared(stage: str, config: ModelConfig) -> Iterator[dict[str, Any]]:
+    """The lines of a stage's parameter table, each beside its article's, if that has one."""
+    published = article_parameters(stage)
+    for line in parameter_table(config):
+        theirs = published.get(line.name)
+        yield {
+            "component": line.name,
+            "weights": line.weights,
+            "formula": line.formula,
+            "numbers": line.numbers,
+            "parameters": line.parameters,
+            "article_parameters": theirs,
+            "difference": None if theirs is None else line.parameters - theirs,
+            "in_block": line.in_block,
+        }
 
 
 def _block(config: ModelConfig) -> list[Component]:

@@ -12,17 +12,23 @@ from lt_interp.figures.save import save_svg
 from lt_interp.files import write_text
 from lt_interp.methods.result import Result
 from lt_interp.methods.workers import Share, Workers, here
+from lt_interp.report.ablations import ABLATIONS
 from lt_interp.report.activation_patching import ACTIVATION_PATCHING
 from lt_interp.report.article import ARTICLE_PAGE
 from lt_interp.report.attention import ATTENTION
+from lt_interp.report.components import COMPONENTS_PAGE
 from lt_interp.report.evolution import EVOLUTION
+from lt_interp.report.families import family_context, family_links
 from lt_interp.report.index import index_context
+from lt_interp.report.kv_cache import KV_CACHE
+from lt_interp.report.length_generalisation import LENGTH_GENERALISATION
 from lt_interp.report.logit_lens import LOGIT_LENS
 from lt_interp.report.moe_routing import MOE_ROUTING
 from lt_interp.report.page import Page
 from lt_interp.report.position_blindness import POSITION_BLINDNESS
 from lt_interp.report.provenance import corpus_sentences, how_made
 from lt_interp.report.render import render
+from lt_interp.report.two_sentences import TWO_SENTENCES
 
 LOGGER = logging.getLogger(__name__)
 TITLE = "The ladder at a glance"
@@ -30,6 +36,11 @@ RESULT = "result.json"
 
 # The page of every analysis, in the order of the index.
 PAGES: dict[str, Page] = {
+    "components": COMPONENTS_PAGE,
+    "two_sentences": TWO_SENTENCES,
+    "ablations": ABLATIONS,
+    "length_generalisation": LENGTH_GENERALISATION,
+    "kv_cache": KV_CACHE,
     "evolution": EVOLUTION,
     "position_blindness": POSITION_BLINDNESS,
     "attention": ATTENTION,
@@ -43,6 +54,7 @@ PAGES: dict[str, Page] = {
 def build_pages(
     out: str | Path,
     *,
+    family: str = "ladder",
     progress: Callable[[int, int, str], None] | None = None,
     workers: Workers | None = None,
 ) -> list[Path]:
@@ -52,6 +64,8 @@ def build_pages(
 
     Args:
         out: Holds `<analysis>/result.json`; the pages are written beside those, and `index.md`.
+        family: Whose results they are. Those of another article than the ladder's stand in a
+            folder of its name below the ladder's; its page is linked, not written again.
         progress: Called with how many pages are done, how many there are, and one under way.
         workers: Processes for the pages, which are otherwise written here, one after the other.
 
@@ -81,8 +95,13 @@ def build_pages(
     if progress is not None:
         progress(len(names), len(names), "index")
     results = {name: done[name] for name in names}
-    index = {"title": TITLE, **index_context(results, PAGES)}
-    write_text(out / "index.md", render("index.md.j2", index))
+    if family == "ladder":
+        index = {
+            "title": TITLE, "families": family_links(out), **index_context(results, PAGES)
+        }  # fmt: skip
+        write_text(out / "index.md", render("index.md.j2", index))
+    else:
+        write_text(out / "index.md", render("family.md.j2", family_context(family, results, PAGES)))
     return [out / "index.md", *(out / name / "report.md" for name in names)]
 
 
@@ -103,10 +122,9 @@ def _build_page(folder: Path, page: Page, result: Result) -> None:
     """The figures and the page of one result."""
     for file, drawing in page.drawings(result).items():
         save_svg(folder / file, drawing.draw, size=drawing.size, panels=drawing.panels)
-    context = {
-        "title": page.title,
-        "corpus": corpus_sentences(result.meta),
-        "made": how_made(result.meta),
-        **page.context(result),
-    }
+    context = {"title": page.title, **page.context(result)}
+    if "corpus" in result.meta:
+        context = {
+            "corpus": corpus_sentences(result.meta), "made": how_made(result.meta), **context
+        }  # fmt: skip
     write_text(folder / "report.md", render(page.template, context))

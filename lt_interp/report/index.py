@@ -26,16 +26,23 @@ def index_context(results: Mapping[str, Result], pages: Mapping[str, Page]) -> d
     ladder = results[LADDER].tables["ladder"] if LADDER in results else None
     return {
         "corpora": _corpora(results, pages),
-        "links": [
-            {"title": pages[name].title, "file": f"{name}/report.md",
-             "headline": pages[name].headline(result)}
-            for name, result in results.items()
-        ],
+        "links": links(results, pages),
         "ladder": "" if ladder is None else _glance(results[LADDER]),
         "chart": f"{LADDER}/perplexity.svg",
         "made": how_made(first.meta),
         "made_by": pages[first.name].title,
     }  # fmt: skip
+
+
+def links(results: Mapping[str, Result], pages: Mapping[str, Page]) -> list[dict[str, str]]:
+    """Every page with the one sentence that sums it up."""
+    return [
+        {
+            "title": pages[name].title, "file": f"{name}/report.md",
+            "headline": pages[name].headline(result),
+        }
+        for name, result in results.items()
+    ]  # fmt: skip
 
 
 def _corpora(results: Mapping[str, Result], pages: Mapping[str, Page]) -> list[str]:

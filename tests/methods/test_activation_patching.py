@@ -44,10 +44,6 @@ TL_BY_POSITION = {
 }
 
 
-# post-norm: no patch of one part carries all that the prediction depends on, and it is refused
-SWEPT = [stage for stage, row in STAGES.items() if not row.config.wiring.norm_after]
-
-
 def small(stage: str, **change: object) -> ModelConfig:
     config = STAGES[stage].config
     size = {"d_model": 16, "d_vocab": 256, "n_ctx": 16, "eos_id": 0}
@@ -122,7 +118,7 @@ def test_every_cell_is_transformer_lenss_on_the_shipped_stage() -> None:
     check_against_transformer_lens(model, short.take([0, 1]))
 
 
-@pytest.mark.parametrize("stage", SWEPT)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_batch_of_cells_is_each_cell_run_alone_through_the_hooks(stage: str) -> None:
     """Also where TransformerLens has no sweep: chains, embeddings, windows, several positions."""
     model, group = StageModel(small(stage), name=stage, seed=1), random_group()
@@ -166,7 +162,7 @@ def test_metrics_are_their_definitions() -> None:
     assert recovery(ends[1], *ends).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("stage", SWEPT)
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_identities_hold_on_every_stage_with_random_weights(stage: str) -> None:
     check_group(StageModel(small(stage), name=stage, seed=5), random_group())
 

@@ -18,9 +18,7 @@ from lt_interp.stages import STAGES
 from .lens_stages import random_model, tokens_of
 
 STREAMS = ["07_block", "08_two_blocks", "09_multi_head", "10_moe", "10_moe_gated"]
-# of a post-norm stage no hook carries what the unembedding reads, and it is refused
-PRE_NORM = {stage: row for stage, row in STAGES.items() if not row.config.wiring.norm_after}
-READABLE = [stage for stage, row in PRE_NORM.items() if why_not(row.config) is None]
+READABLE = [stage for stage, row in STAGES.items() if why_not(row.config) is None]
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def test_the_last_point_is_the_models_own_prediction(stage: str, tokens: Tensor)
 
 
 def test_only_the_n_grams_cannot_be_read() -> None:
-    assert set(PRE_NORM) - set(READABLE) == {"03b_trigram", "03b_fourgram"}
+    assert set(STAGES) - set(READABLE) == {"03b_trigram", "03b_fourgram"}
     assert "256 numbers" in str(why_not(STAGES["03b_trigram"].config))
 
 
@@ -56,6 +54,8 @@ def test_points_follow_the_stream_and_chains_are_descriptive_but_for_their_end()
         ("blocks.0.hook_mlp_out", False),
     ]
     assert [point.descriptive for point in lens_points(STAGES["03_bigram"].config)] == [False]
+    rewritten = lens_points(STAGES["char_post_norm"].config)
+    assert [point.descriptive for point in rewritten] == [True] * 10 + [False]
     only_attention = dataclasses.replace(STAGES["08_two_blocks"].config, d_mlp=0)
     assert len(lens_points(only_attention)) == 3
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lt_interp.methods.registry import ANALYSES
+from lt_interp.methods.registry import analyses_of
 
 from .conftest import STORIES
 
@@ -23,7 +23,7 @@ def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 @pytest.mark.usefixtures("shipped")
-@pytest.mark.parametrize("analysis", ANALYSES)
+@pytest.mark.parametrize("analysis", analyses_of("ladder"))
 def test_recipe_leaves_a_page(
     analysis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,6 +36,16 @@ def test_recipe_leaves_a_page(
     assert str(tmp_path) not in stored
     assert (out / analysis / "report.md").is_file()
     assert (out / "index.md").is_file()
+
+
+def test_a_recipe_of_another_article_leaves_its_page_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("components.py", monkeypatch, "--out", str(tmp_path))
+    run("kv_cache.py", monkeypatch, "--out", str(tmp_path))
+    assert "222,784" in (tmp_path / "numpy_gpt" / "components" / "report.md").read_text()
+    front = (tmp_path / "four_layer_gpt" / "index.md").read_text()
+    assert "kv_cache/report.md" in front
 
 
 def test_bad_input_is_one_line_and_status_2(

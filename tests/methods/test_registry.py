@@ -17,8 +17,9 @@ from lt_interp.methods.registry import ANALYSES, get_analysis
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_analysis_is_called_the_same_way_and_named_alike(
-    name: str, trained: Path, rows: Rows
+    name: str, trained: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lt_interp.methods.two_sentences.STEPS", (1, 2))
     module, _, function = ANALYSES[name].function.partition(":")
     analysis = getattr(importlib.import_module(module), function)
     steps: list[tuple[int, int, str]] = []
@@ -38,7 +39,7 @@ def test_analysis_is_called_the_same_way_and_named_alike(
 
 
 def test_unknown_analysis_lists_what_there_is() -> None:
-    with pytest.raises(InputError, match="allowed: evolution, position_blindness"):
+    with pytest.raises(InputError, match="allowed: components, two_sentences, evolution"):
         get_analysis("atention")
     assert get_analysis("moe-routing") == ("moe_routing", ANALYSES["moe_routing"])
 

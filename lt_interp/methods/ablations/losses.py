@@ -37,7 +37,7 @@ class Losses:
     @property
     def last_tenth(self) -> tuple[int, int]:
         """Where a training loss is read off as the final one."""
-        return self.steps - self.steps // 10 + 1, self.steps
+        return self.steps - max(1, self.steps // 10) + 1, self.steps
 
     def runs(self, arm: str) -> list[ArmRun]:
         """The runs of an arm, by seed.

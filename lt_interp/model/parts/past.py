@@ -50,3 +50,15 @@ class Past:
             keys, values = (torch.cat(pair, dim=1) for pair in zip(kept, (keys, values)))
         self._layers[layer] = (keys, values)
         return keys, values
+
+    def copy(self) -> Past:
+        """The same past, to go on from without changing this one; the tensors are shared."""
+        other = Past(len(self._layers))
+        other._layers = list(self._layers)
+        return other
+
+    @property
+    def n_bytes(self) -> int:
+        """What the kept keys and values take."""
+        kept = [tensor for layer in self._layers if layer for tensor in layer]
+        return sum(tensor.numel() * tensor.element_size() for tensor in kept)

@@ -1,0 +1,107 @@
+"""What keeping keys and values saves and costs: the same logits, in time and memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lt_interp.methods.checkpoints import versions
+from lt_interp.methods.result import Progress, Result, make_table
+from lt_interp.model.parts.past import Past
+from lt_interp.model.parts.unseen import fused
+from lt_interp.model.stage_model import StageModel
+from lt_interp.stages import get_stage
+
+STAGES = ("char_gpt", "byte_gpt", "gpt_learned")
+LENGTHS = (16, 32, 64, 128, 256, 384, 511)
+REPEATS = 5
+TOKENS = {
+    "stage": str,
+    "length": int,
+    "kept_seconds": float,
+    "read_again_seconds": float,
+    "ratio": float,
+    "cache_bytes": int,
+    "max_abs_logit_difference": float,
+    "largest_logit": float,
+}
+
+
+def kv_cache(
+    stages: Sequence[str] = STAGES,
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Result:
+    """The next token's logits after texts of several lengths, with and without a cache.
+
+    Neither times nor sizes depend on what the weights are, so the stages are untrained.
+
+    Args:
+        stages: Which.
+        lengths: Tokens before the one that is read; those beyond a stage's context are left out.
+        repeats: Timings of each, the two ways in turn; their median is kept.
+        seed: Of weights and tokens.
+        progress: Called with how much is done, how much there is, and the stage.
+        command: What repeats it.
+
+    Returns:
+        A table `tokens`: seconds of one further token, bytes of the cache, and how far the logits
+        of the two ways lie apart.
+    """
+    cells = [(s, n) for s in stages for n in lengths if n < get_stage(s).config.n_ctx]
+    rows = []
+    for done, (stage, length) in enumerate(cells):
+        if progress is not None:
+            progress(done, len(cells), stage)
+        model = StageModel(get_stage(stage).config, name=stage, seed=seed)
+        rows.append({"stage": stage, **_measure(model, length, repeats=repeats, seed=seed)})
+    notes = {
+        "times": f"median of {repeats}, the two ways in turn, {torch.get_num_threads()} threads",
+        "weights": "untrained: neither times nor sizes depend on them",
+    }
+    meta = {"command": command, "seed": seed, "versions": versions(), "notes": notes}
+    return Result(name="kv_cache", tables={"tokens": make_table(TOKENS, rows)}, meta=meta)
+
+
+@torch.no_grad()
+@fused()
+def _measure(model: StageModel, length: int, *, repeats: int, seed: int) -> dict[str, Any]:
+    """One length of one stage."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(model.config.d_vocab, (1, length + 1), generator=generator)
+    past = Past(model.config.depth)
+    model.hidden(tokens[:, :-1], past=past)
+
+    def kept() -> Tensor:
+        return model.unembed(model.hidden(tokens[:, -1:], past=past.copy()))
+
+    def read_again() -> Tensor:
+        return model.unembed(model.hidden(tokens)[:, -1:])
+
+    after, whole = kept(), read_again()
+    taken = [(_seconds(kept), _seconds(read_again)) for _ in range(repeats)]
+    kept_seconds, read_again_seconds = (median(times) for times in zip(*taken, strict=True))
+    return {
+        "length": length,
+        "kept_seconds": kept_seconds,
+        "read_again_seconds": read_again_seconds,
+        "ratio": median([again / once for once, again in taken]),
+        "cache_bytes": past.n_bytes,
+        "max_abs_logit_difference": float((after - whole).abs().max()),
+        "largest_logit": float(whole.abs().max()),
+    }
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
