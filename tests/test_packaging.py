@@ -57,10 +57,10 @@ def test_no_file_is_larger_than_15_megabytes():
     assert [p for p in repository_files() if p.stat().st_size >= 15_000_000] == []
 
 
-def test_trained_folder_is_smaller_than_60_megabytes():
+def test_trained_folder_is_smaller_than_80_megabytes():
     sizes = [p.stat().st_size for p in repository_files() if p.is_relative_to(ROOT / "trained")]
     assert sizes, "trained/ holds no files, but the package ships its checkpoints from there"
-    assert sum(sizes) < 60_000_000
+    assert sum(sizes) < 80_000_000
 
 
 def test_no_pickles():

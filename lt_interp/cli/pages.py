@@ -16,7 +16,6 @@ from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
 
 LADDER = "ladder"
-RESULT = "result.json"
 
 
 def write_pages(
@@ -83,12 +82,13 @@ def redraw_pages(out: Path) -> Path:
         The front page.
     """
     with bar("writing pages") as advance:
+        from lt_interp.methods.registry import OTHERS
+        from lt_interp.methods.result import RESULT
         from lt_interp.report.build import build_pages
-        from lt_interp.stages import FAMILIES
 
         require_writable(out)
-        for family in FAMILIES:
-            if family != LADDER and any((out / family).glob(f"*/{RESULT}")):
+        for family in OTHERS:
+            if any((out / family).glob(f"*/{RESULT}")):
                 build_pages(out / family, family=family, progress=advance)
         return build_pages(out, progress=advance)[0]
 

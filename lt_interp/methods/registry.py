@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lt_interp.errors import InputError
+from lt_interp.stages import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def _analysis(
     return name, Analysis(title, f"lt_interp.methods.{name}:{name}", options, families)
 
 
-OTHERS = ("numpy_gpt", "char_ablations", "four_layer_gpt")
+OTHERS = tuple(family for family in FAMILIES if family != "ladder")
 
 # In the order of the report; an analysis that reads the results of others stands after them.
 ANALYSES: dict[str, Analysis] = dict(

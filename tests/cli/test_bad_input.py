@@ -171,7 +171,7 @@ def test_sampling_options(words: list[str], part: str, run: Any, runs: Path) -> 
 
 
 def test_a_family_that_there_is_not(run: Any) -> None:
-    for command in ("train", "evaluate"):
+    for command in ("train", "evaluate", "report"):
         parts = ["no family 'gpts'", "ladder, numpy_gpt, char_ablations, four_layer_gpt"]
         check_line(run(command, "--family", "gpts"), *parts)
 

@@ -16,10 +16,7 @@ from lt_interp.article import article
 from lt_interp.corpus.coverage import measure_coverage
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.tokenizer import load_tokenizer
-from lt_interp.methods.evaluation import Evaluation, evaluate
-from lt_interp.methods.result import Result
 from lt_interp.model.hook_table import hook_table
-from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES, get_stage, stages_with_hook
 from lt_interp.training.run_folder import read_card
 
@@ -220,75 +217,6 @@ def test_tokenizer_coverage_sets_the_articles_figures_beside_ours(
     )  # fmt: skip
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
     assert "4,496" in run(*words).stdout
-
-
-def test_report_analyses_what_is_asked_and_writes_the_pages(
-    run: Any, runs: Path, stories_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "pages"
-    result = run(
-        "report", "--corpus", stories_file, "--out", out, "--only", "position_blindness",
-        "--stage", runs / "03_bigram", "--seed", "4",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    assert result.stdout == f"{out / 'index.md'}\n"
-    assert sorted(path.name for path in out.iterdir()) == ["index.md", "position_blindness"]
-    saved = json.loads((out / "position_blindness" / "result.json").read_text(encoding="utf-8"))
-    meta = saved["meta"]
-    assert (meta["seed"], meta["corpus"]["name"]) == (4, "stories.txt")
-    assert list(meta["models"]) == ["03_bigram"]
-    assert meta["command"].startswith("lt-interp report --corpus stories.txt --seed 4 --only")
-    assert str(tmp_path.parent) not in (out / "index.md").read_text(encoding="utf-8")
-    # the pages are drawn from the saved result alone
-    pages = {path: path.read_bytes() for path in out.rglob("*.[sm][vd]*")}
-    assert b"03_bigram" in pages[out / "position_blindness" / "report.md"]
-    for path in pages:
-        path.unlink()
-    monkeypatch.setattr("lt_interp.training.checkpoint.load", None)
-    result = run("report", "--redraw", "--out", out)
-    assert result.stdout == f"{out / 'index.md'}\n", result.output
-    assert {path: path.read_bytes() for path in out.rglob("*.[sm][vd]*")} == pages
-
-
-def test_analyze_takes_the_choices_of_one_analysis(
-    run: Any, runs: Path, stories_file: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "pages"
-    result = run(
-        "analyze", "evolution", "--corpus", stories_file, "--out", out,
-        "--stage", runs / "03_bigram", "--prompt", "Tom saw", "--prompt", "Ann",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    assert result.stdout == f"{out / 'index.md'}\n"
-    assert sorted(path.name for path in out.iterdir()) == ["evolution", "index.md"]
-    saved = Result.load(out / "evolution")
-    assert saved.tables["samples"]["prompt"].tolist() == ["Tom saw", "Ann"]
-    assert saved.meta["command"] == (
-        "lt-interp analyze evolution --corpus stories.txt --seed 0 --stage 03_bigram "
-        "--prompt 'Tom saw' --prompt Ann"
-    )
-
-
-def test_an_interrupted_analysis_goes_on(
-    run: Any, runs: Path, stories_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["analyze", "evolution", "--corpus", stories_file, "--out", tmp_path]
-    words += ["--stage", runs / "03_bigram", "--stage", runs / "04_attention"]
-    words += ["--workers", "1"]  # the interruption is planted in this process
-    scored: list[str] = []
-
-    def interrupted(model: StageModel, *args: Any, **kwargs: Any) -> Evaluation:
-        scored.append(str(model.cfg.model_name))
-        if len(scored) == 2:
-            raise KeyboardInterrupt
-        return evaluate(model, *args, **kwargs)
-
-    monkeypatch.setattr("lt_interp.methods.evolution.evaluate", interrupted)
-    assert run(*words).exit_code == 130
-    assert not (tmp_path / "evolution").exists()
-    assert run(*words).exit_code == 0
-    assert scored == ["03_bigram", "04_attention", "04_attention"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["evolution", "index.md"]
 
 
 def test_a_card_says_what_the_train_command_was_asked(

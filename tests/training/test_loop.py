@@ -147,6 +147,12 @@ def test_metrics_hold_what_was_promised(whole_run: Path) -> None:
     assert ["val_loss_nats" in line for line in lines] == [False, True] * 3
     parts = {"embed", "pos_embed", "attn", "mlp", "router", "ln", "unembed"}
     assert all(set(line["grad_norm"]) == parts for line in lines)
+    for line in lines:
+        squares = {part: norm**2 for part, norm in line["grad_norm"].items()}
+        blocks = sum(norm**2 for norm in line["grad_norm_by_block"].values())
+        inside = squares["attn"] + squares["mlp"] + squares["router"]
+        # of the norms one is outside the blocks
+        assert inside < blocks < inside + squares["ln"]
     recipe = quick("10_moe_gated")
     assert [line["lr"] for line in lines] == pytest.approx(
         [4e-3 * recipe.lr_scale(line["step"] - 1, 12) for line in lines]

@@ -44,7 +44,6 @@ DIFFERENCES = {
     "high": float,
     "n_seeds": int,
 }
-FEW = ("few_no_positions", "few")
 
 
 def ablations(
@@ -115,18 +114,18 @@ def unigram_nats(rows: Rows) -> float:
 def differences(losses: Losses) -> pd.DataFrame:
     """Every arm against the one it differs from in one thing: in training, and on other stories."""
     rows: list[dict[str, Any]] = []
-    for arm in ARMS:
-        against = FEW[1] if arm == FEW[0] else "gpt"
-        if arm in ("gpt", "few"):
-            continue
+    against = {arm: "few" if arm == "few_no_positions" else "gpt" for arm in ARMS}
+    for arm, other in against.items():
         for measure, values in (("training", losses.final), ("validation", losses.validation)):
+            if arm in ("gpt", "few"):  # what the others differ from
+                continue
             try:
-                found = difference(values(arm), values(against))
+                found = difference(values(arm), values(other))
             except NotMeasured:
                 continue
             rows.append(
                 {
-                    "arm": arm, "against": against, "measure": measure,
+                    "arm": arm, "against": other, "measure": measure,
                     **dict(zip(("difference_nats", "low", "high"), found, strict=True)),
                     "n_seeds": len(losses.runs(arm)),
                 }
