@@ -30,6 +30,7 @@ from lt_interp.training.metrics import append_metrics, forget_after, read_metric
 from lt_interp.training.optimizer import block_of, build_optimizers, gradient_norms, set_lr
 from lt_interp.training.recipe import Recipe
 from lt_interp.training.run_folder import CARD, read_card
+from lt_interp.training.run_lock import run_lock
 from lt_interp.training.snapshot import (
     SNAPSHOT,
     Progress,
@@ -84,28 +85,29 @@ def train(
         The model as stored.
 
     Raises:
-        InputError: The folder holds another run, the rows make no batch, or the loss stopped
-            being finite.
+        InputError: The folder holds another run, another process is training into it, the rows
+            make no batch, or the loss stopped being finite.
     """
     identity = identity_of(stage, data.train, data.validation, data.tokenizer, recipe, seed)
-    if (out / CARD).exists():
-        refuse_other_run(out, read_card(out)["identity"], identity)
-        logger.info("%s is trained already in %s", stage.id, out)
-        return load(out)
     total_steps = recipe.total_steps(data.train.n_rows)
-    model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
-    generator = torch.Generator().manual_seed(seed)
-    INITIALISATIONS[recipe.initialisation](model, generator)
-    optimizers = build_optimizers(model, recipe)
     out.mkdir(parents=True, exist_ok=True)
-    for unfinished in out.glob(f".{SNAPSHOT}.*"):  # a kill in the middle of writing leaves one
-        unfinished.unlink()
-    progress = load_snapshot(out, model, optimizers, identity)
-    forget_after(out, progress.step)
-    if progress.step < total_steps:
-        run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
-        progress = run.steps(progress, on_step, snapshot_seconds)
-    return _finish(model, data, progress, out, identity)
+    with run_lock(out):
+        if (out / CARD).exists():
+            refuse_other_run(out, read_card(out)["identity"], identity)
+            logger.info("%s is trained already in %s", stage.id, out)
+            return load(out)
+        model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
+        generator = torch.Generator().manual_seed(seed)
+        INITIALISATIONS[recipe.initialisation](model, generator)
+        optimizers = build_optimizers(model, recipe)
+        for unfinished in out.glob(f".{SNAPSHOT}.*"):  # a kill in the middle of writing leaves one
+            unfinished.unlink()
+        progress = load_snapshot(out, model, optimizers, identity)
+        forget_after(out, progress.step)
+        if progress.step < total_steps:
+            run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
+            progress = run.steps(progress, on_step, snapshot_seconds)
+        return _finish(model, data, progress, out, identity)
 
 
 def batch_rows(step: int, n_rows: int, batch: int, seed: int) -> np.ndarray:
