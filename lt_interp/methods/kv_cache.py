@@ -18,8 +18,8 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage
 
 STAGES = ("char_gpt", "byte_gpt", "gpt_learned")
-LENGTHS = (16, 32, 64, 128, 256, 384, 511)
-REPEATS = 5
+LENGTHS = (16, 32, 64, 127, 256, 384, 511)
+REPEATS = 9
 TOKENS = {
     "stage": str,
     "length": int,

@@ -24,6 +24,7 @@ from lt_interp.report.evolution_tables import (
     seeds_table,
 )
 from lt_interp.report.page import Drawing, Page
+from lt_interp.report.provenance import of_ladder
 
 __all__ = ["EVOLUTION"]
 
@@ -46,6 +47,7 @@ def _curve_file(stage: str) -> str:
 def _context(result: Result) -> dict[str, Any]:
     ladder, pairs = result.tables["ladder"], result.tables["pairs"]
     return {
+        "of_ladder": of_ladder(ladder["stage"]),
         "best": text.best_sentence(ladder),
         "against_article": text.article_sentence(ladder),
         "order": text.order_sentence(pairs),

@@ -8,7 +8,7 @@ from typing import Any
 from lt_interp.figures import kv_cache as figure
 from lt_interp.methods.result import Result
 from lt_interp.report.markdown import code, table
-from lt_interp.report.numbers import count, small
+from lt_interp.report.numbers import count, extremes, small
 from lt_interp.report.page import Drawing, Page
 
 __all__ = ["KV_CACHE"]
@@ -43,11 +43,12 @@ def _context(result: Result) -> dict[str, Any]:
 def _headline(result: Result) -> str:
     tokens = result.tables["tokens"]
     relative = tokens["max_abs_logit_difference"] / tokens["largest_logit"]
-    longest = tokens.loc[tokens["length"].idxmax()]
+    longest = tokens[tokens["length"] == tokens["length"].max()]
+    faster = extremes(longest["ratio"], lambda ratio: f"{ratio:.1f}")
     return (
         f"Kept keys and values give the same logits (within {small(relative.max())} of the "
-        f"largest) and after {count(longest['length'])} tokens the next one "
-        f"{longest['ratio']:.1f} times faster ({code(longest['stage'])})."
+        f"largest) and after {count(longest['length'].iloc[0])} tokens the next one {faster} times "
+        "faster."
     )
 
 

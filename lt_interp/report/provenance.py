@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from lt_interp.corpus.sources import EMBEDDED
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import MISSING, count, perplexity, perplexity_of
+from lt_interp.stages import LADDER, STAGES
 
+_OTHER_STORIES = (
+    "They are **not** TinyStories' validation split, on which the article's figures were measured, "
+    "so its figures stand beside ours for orientation and are no like-for-like comparison."
+)
+_OTHER_SPLIT = (
+    "The article measured on the 18,616 rows of TinyStories' own validation split; what differs "
+    "from that in this text also moves the figures."
+)
 SHORT = 12  # hexadecimal digits of a hash that is only there to tell files apart
 
 
@@ -18,22 +28,28 @@ def corpus_sentences(meta: dict[str, Any]) -> str:
     corpus = meta["corpus"]
     size = f"{count(corpus['n_stories'])} stories, {count(corpus['n_rows'])} rows of tokens"
     if corpus["name"] == EMBEDDED:
-        return (
+        said = (
             f"**Measured on the embedded stories** ({size}): children's stories that come with the "
-            f"package. {_seen_in_training(meta)} They are **not** TinyStories' "
-            "validation split, on which the article's figures were measured, so its figures stand "
-            "beside ours for orientation and are no like-for-like comparison."
+            f"package. {_seen_in_training(meta)}"
         )
+        return f"{said} {_OTHER_STORIES}" if _of_ladder(meta) else said
     part = {
         "all": "the whole of it",
         "validation": "its validation split",
         "train": "its training split",
     }.get(corpus["split"], f"its split {plain(corpus['split'])}")
-    return (
-        f"**Measured on {code(corpus['name'])}**, {part} ({size}). The article measured on the "
-        "18,616 rows of TinyStories' own validation split; what differs from that in this text "
-        f"also moves the figures. {_seen_in_training(meta)}"
-    )
+    said = f"**Measured on {code(corpus['name'])}**, {part} ({size})."
+    theirs = f" {_OTHER_SPLIT}" if _of_ladder(meta) else ""
+    return f"{said}{theirs} {_seen_in_training(meta)}"
+
+
+def of_ladder(stages: Iterable[str]) -> bool:
+    """Whether a stage is of the ladder, whose article has figures of the same kind."""
+    return any(stage not in STAGES or stage in LADDER for stage in stages)
+
+
+def _of_ladder(meta: dict[str, Any]) -> bool:
+    return of_ladder(model["stage"] for model in meta["models"].values())
 
 
 def _seen_in_training(meta: dict[str, Any]) -> str:
