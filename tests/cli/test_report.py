@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lt_interp.methods.evaluation import Evaluation, evaluate
+from lt_interp.methods.registry import analyses_of
 from lt_interp.methods.result import Result
 from lt_interp.model.stage_model import StageModel
 
@@ -118,3 +120,21 @@ def test_an_interrupted_analysis_goes_on(
     assert run(*words).exit_code == 0
     assert scored == ["03_bigram", "04_attention", "04_attention"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evolution", "index.md"]
+
+
+def test_a_whole_report_needs_no_network(
+    run: Any, runs: Path, stories_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("a report used the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket.socket, "connect_ex", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    with pytest.raises(AssertionError, match="used the network"):
+        socket.create_connection(("localhost", 9))
+    words = ["report", "--corpus", stories_file, "--out", tmp_path, "--workers", "1"]
+    result = run(*words, "--stage", runs / "04_attention")
+    assert result.exit_code == 0, result.output
+    written = {path.parent.name for path in tmp_path.glob("*/report.md")}
+    assert written == set(analyses_of("ladder"))
