@@ -35,16 +35,15 @@ def letters() -> list[PromptPair]:
 
 
 def test_where_no_pair_can_be_expressed_every_stage_says_so(trained: Path, rows: Rows) -> None:
-    result = activation_patching([trained / name for name in NAMES], rows, seed=0)
+    longer = [dataclasses.replace(pair, corrupt=f"{pair.corrupt} b") for pair in letters()]
+    result = activation_patching([trained / name for name in NAMES], rows, pairs=longer, seed=0)
     applies = result.tables["applies"]
     assert applies["stage"].tolist() == list(NAMES)
     assert not applies["applies"].any()
     assert set(applies["reason"]) == {
         "its tokenizer or context cannot express any of the prompt pairs"
     }
-    assert set(result.tables["pairs"]["unusable"]) <= {
-        "an answer is more than one token", "the prompts differ in length"
-    }  # fmt: skip
+    assert set(result.tables["pairs"]["unusable"]) == {"the prompts differ in length"}
     assert all(
         not len(table) for name, table in result.tables.items() if name not in ("pairs", "applies")
     )
