@@ -47,5 +47,5 @@ def test_every_figure_has_a_name_and_the_size_of_the_page(evolution):
 def test_a_figure_that_is_not_there_is_refused_with_those_that_are(evolution):
     with pytest.raises(InputError, match="no figure 'heads'; allowed: perplexity"):
         draw(evolution(), "heads")
-    with pytest.raises(InputError, match="'mine' is no analysis with figures: .*evolution"):
+    with pytest.raises(InputError, match=r"'mine' is no analysis with figures: .*evolution"):
         draw(Result(name="mine", tables={}))
