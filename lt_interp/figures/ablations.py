@@ -11,7 +11,7 @@ from lt_interp.figures.bands import COLOURS, bands
 from lt_interp.figures.save import plain_log_axis
 from lt_interp.methods.result import Result
 
-SIZE, GRADIENTS_SIZE, GRADIENTS_PANELS = (8.0, 4.8), (10.0, 4.4), (1, 2)
+SIZE, GRADIENTS_SIZE, GRADIENTS_PANELS = (8.0, 4.8), (11.0, 5.6), (1, 2)
 DEEPEST, WITH_STREAM = "no_residual_3", "gpt"
 
 
@@ -59,7 +59,9 @@ def gradients(result: Result, axes: np.ndarray) -> np.ndarray:
             steps = rows.groupby("last_step")["gradient_norm"]
             mean = np.exp(steps.apply(lambda norms: np.log(norms).mean()))
             ax.plot(mean.index, mean, color=COLOURS[int(block)], label=f"block {block}")
-        ax.set(xscale="log", yscale="log", xlabel="step (logarithmic)", title=_title(result, arm))
+        plain_log_axis(ax, "x")
+        plain_log_axis(ax, "y")
+        ax.set(xlabel="step (logarithmic)", title=_title(result, arm))
         ax.legend(fontsize=10)
     axes.flat[0].set_ylabel("gradient norm of a block")
     return axes

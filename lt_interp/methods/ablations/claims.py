@@ -37,7 +37,8 @@ def _first_loss(losses: Losses) -> Finding:
 
 def _tail(losses: Losses) -> Finding:
     gap = _gap(losses, TAIL + 1, losses.steps)
-    reason = f"mean training loss after step {TAIL:,}, default minus N(0, 0.02)"
+    small = ends(losses.training("gpt", TAIL + 1, losses.steps))[0]
+    reason = f"{small + gap[0]:.3f} nats with the default, {small:.3f} with N(0, 0.02)"
     return _finding(gap, above(gap[1], gap[2], 0.0), reason, losses, "nats a character")
 
 
@@ -73,14 +74,19 @@ def _overfits(losses: Losses) -> Finding:
 
 def _essential(losses: Losses) -> Finding:
     more = difference(losses.validation("no_positions"), losses.validation("gpt"))
-    reason = "validation loss on the whole text, without minus with positions"
+    reason = _against_gpt(losses, more, "without positions", "with them")
     return _finding(more, above(more[1], more[2], 0.0), reason, losses, "nats a character")
 
 
 def _untied(losses: Losses) -> Finding:
     more = difference(losses.validation("untied"), losses.validation("gpt"))
-    reason = "validation loss on the whole text, untied minus tied"
+    reason = _against_gpt(losses, more, "untied", "tied")
     return _finding(more, within(more[1], more[2], CLOSE), reason, losses, "nats a character")
+
+
+def _against_gpt(losses: Losses, more: Ends, one: str, other: str) -> str:
+    gpt = ends(losses.validation("gpt"))[0]
+    return f"{gpt + more[0]:.3f} nats {one}, {gpt:.3f} {other}"
 
 
 def _over_frequencies(losses: Losses, arm: str) -> Ends:
