@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +70,27 @@ def run_experiment(
         runs: The folder of its training runs, unless `--runs` names another; interrupted, they go
             on from their last snapshots.
         corpus: The stories, unless `--corpus` names others.
-        choices: Its further keywords.
+        choices: Its further keywords, numbers or tuples; each is an option of the command.
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
     if runs is not None:
         parser.add_argument("--corpus", default=corpus, help="as lt-interp report takes it")
         parser.add_argument("--runs", type=Path, default=runs, help="where the runs go")
+    for name, value in choices.items():
+        several = isinstance(value, tuple)
+        parser.add_argument(
+            f"--{name}", default=value, nargs="+" if several else None,
+            type=type(value[0] if several else value), help="default: %(default)s",
+        )  # fmt: skip
     asked = parser.parse_args()
-    command = shlex.join(["python", f"analyses/{Path(sys.argv[0]).name}"])
+    choices = {name: getattr(asked, name) for name in choices}
+    changed = {name: value for name, value in choices.items() if value != parser.get_default(name)}
+    command = _command(asked.corpus if runs is not None else None, changed)
     try:
         with bar(family) as advance, Workers(n_cores(), prepare=quiet_libraries) as workers:
             if runs is not None:
                 choices |= {"runs": asked.runs, "corpus": asked.corpus, "workers": workers}
-                command = _command(asked.corpus)
             result = make(progress=advance, command=command, **choices)
         result.save(asked.out / family / result.name)
         print(build_pages(asked.out / family, family=family)[0])
@@ -114,7 +121,12 @@ def _run(
     forget_parts(out, [analysis])
 
 
-def _command(corpus: str) -> str:
+def _command(corpus: str | None, changed: Mapping[str, Any] | None = None) -> str:
     """What repeats the result; of a full path only the name, since pages are published."""
-    named = Path(corpus).name if Path(corpus).is_absolute() else corpus
-    return shlex.join(["python", f"analyses/{Path(sys.argv[0]).name}", "--corpus", named])
+    words = ["python", f"analyses/{Path(sys.argv[0]).name}"]
+    if corpus is not None:
+        words += ["--corpus", Path(corpus).name if Path(corpus).is_absolute() else corpus]
+    for name, value in (changed or {}).items():
+        values = value if isinstance(value, list) else [value]
+        words += [f"--{name}", *map(str, values)]
+    return shlex.join(words)

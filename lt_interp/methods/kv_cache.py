@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import versions
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.model.parts.past import Past
@@ -56,8 +57,15 @@ def kv_cache(
     Returns:
         A table `tokens`: seconds of one further token, bytes of the cache, and how far the logits
         of the two ways lie apart.
+
+    Raises:
+        InputError: There is no such stage, or no length that it can read.
     """
     cells = [(s, n) for s in stages for n in lengths if n < get_stage(s).config.n_ctx]
+    if not cells or min(lengths) < 1:
+        raise InputError(
+            f"lengths {', '.join(map(str, lengths))}: take 1 or more, and less than a context"
+        )
     rows = []
     for done, (stage, length) in enumerate(cells):
         if progress is not None:

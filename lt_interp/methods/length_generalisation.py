@@ -12,6 +12,7 @@ from jaxtyping import Float
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.tokenizer import named_tokenizer
 from lt_interp.corpus.windows import Rows, open_rows
+from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import find_checkpoints, provenance
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.statistics import story_bootstrap
@@ -70,8 +71,10 @@ def length_generalisation(
         story.
 
     Raises:
-        InputError: The stories cannot be read, or a folder holds another run.
+        InputError: The stories cannot be read, a folder holds another run, or there is no step.
     """
+    if steps < 1:
+        raise InputError(f"{steps} steps are no run; take 1 or more")
     done: set[int] = set()
 
     def report(place: int, share: float) -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import t
 
 from lt_interp.corpus import open_corpus
+from lt_interp.errors import InputError
 from lt_interp.methods.ablations.analysis import ablations, unigram_nats
 from lt_interp.methods.ablations.arms import ARMS
 from lt_interp.methods.ablations.claims import claims_table
@@ -179,6 +180,13 @@ def test_real_runs_fill_every_table_and_are_not_trained_again(
     assert {path: path.stat().st_mtime_ns for path in weights} == weights
     assert again.tables["runs"].equals(first.tables["runs"])
     assert str(tmp_path) not in str(first.meta)
+
+
+@pytest.mark.parametrize(("steps", "seeds"), [(0, (0,)), (5, ())])
+def test_no_step_or_no_seed_is_refused(steps: int, seeds: tuple[int, ...], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="take 1 or more"):
+        ablations(tmp_path, steps=steps, seeds=seeds)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_entropy_of_a_token_by_hand(rows_of) -> None:

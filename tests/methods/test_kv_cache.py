@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from lt_interp.errors import InputError
 from lt_interp.methods.kv_cache import kv_cache
 from lt_interp.model.parts.past import Past
 from lt_interp.model.stage_model import StageModel
@@ -20,6 +22,12 @@ def test_the_same_logits_from_two_vectors_a_token_and_block() -> None:
         config = STAGES[row.stage].config
         assert row.cache_bytes == 2 * config.n_layers * row.length * config.d_model * 4
         assert row.max_abs_logit_difference < 1e-5 * row.largest_logit
+
+
+@pytest.mark.parametrize("lengths", [(0, 5), (128,), ()])
+def test_lengths_that_nothing_can_read_are_refused(lengths: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="take 1 or more"):
+        kv_cache(("byte_gpt",), lengths=lengths)
 
 
 def test_a_copy_goes_on_without_changing_the_past() -> None:

@@ -42,10 +42,12 @@ def test_a_recipe_of_another_article_leaves_its_page_below(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("components.py", monkeypatch, "--out", str(tmp_path))
-    run("kv_cache.py", monkeypatch, "--out", str(tmp_path))
+    run("kv_cache.py", monkeypatch, "--lengths", "4", "9", "--out", str(tmp_path))
     assert "222,784" in (tmp_path / "numpy_gpt" / "components" / "report.md").read_text()
     front = (tmp_path / "four_layer_gpt" / "index.md").read_text()
     assert "kv_cache/report.md" in front
+    kept = (tmp_path / "four_layer_gpt" / "kv_cache" / "result.json").read_text()
+    assert "python analyses/kv_cache.py --lengths 4 9" in kept
 
 
 def test_bad_input_is_one_line_and_status_2(

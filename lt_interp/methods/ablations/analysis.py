@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
 from lt_interp.methods.ablations.arms import ARMS, BATCH_ROWS, ROW_TOKENS
 from lt_interp.methods.ablations.claims import claims_table
 from lt_interp.methods.ablations.curves import Logs, gradient_table, loss_table
@@ -72,8 +73,11 @@ def ablations(
         against the model with all parts, paired by seed) and `claims`.
 
     Raises:
-        InputError: The text cannot be read, or a folder holds another run.
+        InputError: The text cannot be read, a folder holds another run, or there is no step or no
+            seed.
     """
+    if steps < 1 or not seeds:
+        raise InputError(f"{steps} steps from {len(seeds)} seeds are no runs; take 1 or more")
     wanted = [ArmRun(arm, seed) for seed in seeds for arm in ARMS.values()]
     # workers begin with the last: seed by seed, so that an unfinished study has whole seeds
     train_arms(wanted[::-1], runs, corpus=corpus, steps=steps, workers=workers, progress=progress)
