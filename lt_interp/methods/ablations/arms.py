@@ -28,11 +28,10 @@ class Arm:
     few_stories: bool = False
 
 
-GPT = Arm(name="gpt", stage="char_gpt", says="all parts, N(0, 0.02)")
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
-        GPT,
+        Arm(name="gpt", stage="char_gpt", says="all parts, N(0, 0.02)"),
         Arm(
             name="pytorch_default",
             stage="char_gpt",

@@ -14,7 +14,7 @@ from lt_interp.corpus.tokenizer import named_tokenizer
 from lt_interp.corpus.windows import open_rows
 from lt_interp.methods.ablations.arms import ROW_TOKENS, Arm, recipe_of
 from lt_interp.methods.result import Progress
-from lt_interp.methods.workers import Share, Workers, here
+from lt_interp.methods.workers import Share, Workers, do_all
 from lt_interp.stages import get_stage
 from lt_interp.training.loop import Data, train
 
@@ -57,19 +57,14 @@ def train_arms(
         workers: Processes for the runs.
         progress: Called with how much is done, how much there is, and the run.
     """
-    done: set[int] = set()
 
-    def report(place: int, share: float) -> None:
+    def advance(done: float, place: int) -> None:
         if progress is not None:
-            run = runs[place]
-            progress(
-                round((len(done) + share) * steps), len(runs) * steps,
-                f"{run.arm.name}, seed {run.seed}",
-            )  # fmt: skip
+            what = f"{runs[place].arm.name}, seed {runs[place].seed}"
+            progress(round(done * steps), len(runs) * steps, what)
 
     work = partial(_train, out=out, corpus=corpus, steps=steps)
-    for place, _, _ in (workers.run if workers else here)(work, runs, report):
-        done.add(place)
+    do_all(work, runs, workers=workers, advance=advance)
 
 
 def data_of(arm: Arm, corpus: str) -> Data:
