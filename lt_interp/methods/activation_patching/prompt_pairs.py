@@ -152,29 +152,22 @@ class Asked(NamedTuple):
     answers: tuple[int, int]
 
 
-def as_tokens(pair: PromptPair, tokenizer: Tokenizer) -> Asked | None:
-    """A pair with a tokenizer; `None` if one answer is the beginning of the other."""
+def as_tokens(pair: PromptPair, tokenizer: Tokenizer, *, n_ctx: int) -> Asked | str:
+    """A pair with a tokenizer, or why it cannot be asked."""
     clean, corrupt = tokenizer.encode(pair.clean), tokenizer.encode(pair.corrupt)
     answers = [tokenizer.encode(text) for text in (pair.clean_answer, pair.corrupt_answer)]
     same = next((i for i, (a, b) in enumerate(zip(*answers, strict=False)) if a != b), None)
     if same is None:
-        return None
-    shared = answers[0][:same]
-    return Asked(clean + shared, corrupt + shared, (answers[0][same], answers[1][same]))
-
-
-def usable(pair: PromptPair, tokenizer: Tokenizer, *, n_ctx: int) -> str | None:
-    """Why a pair cannot be asked with a tokenizer; `None` if it can."""
-    asked = as_tokens(pair, tokenizer)
-    if asked is None:
         return "the answers do not differ in a token"
+    shared = answers[0][:same]
+    asked = Asked(clean + shared, corrupt + shared, (answers[0][same], answers[1][same]))
     if tokenizer.unk_id in (*asked.clean, *asked.corrupt, *asked.answers):
         return "a word has no token"
     if len(asked.clean) != len(asked.corrupt):
         return "the prompts differ in length"
     if len(asked.clean) > n_ctx:
         return "the prompts are longer than the context"
-    return "the prompts do not differ" if asked.clean == asked.corrupt else None
+    return "the prompts do not differ" if asked.clean == asked.corrupt else asked
 
 
 def group_pairs(
@@ -193,9 +186,9 @@ def group_pairs(
     found: dict[tuple, list[tuple[int, Asked]]] = {}
     refused: dict[int, str] = {}
     for place, pair in enumerate(pairs):
-        reason, asked = usable(pair, tokenizer, n_ctx=n_ctx), as_tokens(pair, tokenizer)
-        if reason is not None or asked is None:
-            refused[place] = str(reason)
+        asked = as_tokens(pair, tokenizer, n_ctx=n_ctx)
+        if isinstance(asked, str):
+            refused[place] = asked
             continue
         differs = [a != b for a, b in zip(asked.clean, asked.corrupt, strict=True)]
         span = (differs.index(True), differs[::-1].index(True), len(differs))
