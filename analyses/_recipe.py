@@ -13,14 +13,18 @@ from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
 from lt_interp.cli.quiet import quiet_libraries
 from lt_interp.errors import InputError
-from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
+from lt_interp.methods.analyze import (
+    analyze_into,
+    family_folder,
+    forget_parts,
+    row_width,
+    tokenizer_of,
+)
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.methods.result import Result
 from lt_interp.methods.workers import Workers, n_cores
 from lt_interp.report.build import build_pages
 from lt_interp.training.run_folder import shipped_checkpoints
-
-LADDER = "ladder"
 
 
 def run(
@@ -29,7 +33,7 @@ def run(
     checkpoints: Sequence[str] | None,
     corpus: str,
     seed: int,
-    family: str = LADDER,
+    family: str = "ladder",
     **choices: Any,
 ) -> None:
     """Run a recipe as a command with `--corpus` and `--out`.
@@ -42,9 +46,7 @@ def run(
         family: The article whose page it is part of.
         choices: Further keywords of the analysis.
     """
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
-    parser.add_argument("--corpus", default=corpus, help="as lt-interp report takes it")
-    parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
+    parser = _parser(corpus)
     asked = parser.parse_args()
     try:
         named = checkpoints or shipped_checkpoints(family=family)
@@ -72,10 +74,8 @@ def run_experiment(
         corpus: The stories, unless `--corpus` names others.
         choices: Its further keywords, numbers or tuples; each is an option of the command.
     """
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
-    parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
+    parser = _parser(corpus)
     if runs is not None:
-        parser.add_argument("--corpus", default=corpus, help="as lt-interp report takes it")
         parser.add_argument("--runs", type=Path, default=runs, help="where the runs go")
     for name, value in choices.items():
         several = isinstance(value, tuple)
@@ -92,8 +92,9 @@ def run_experiment(
             if runs is not None:
                 choices |= {"runs": asked.runs, "corpus": asked.corpus, "workers": workers}
             result = make(progress=advance, command=command, **choices)
-        result.save(asked.out / family / result.name)
-        print(build_pages(asked.out / family, family=family)[0])
+        place = family_folder(asked.out, family)
+        result.save(place / result.name)
+        print(build_pages(place, family=family)[0])
     except InputError as error:
         parser.exit(2, f"error: {error}\n")
 
@@ -107,7 +108,7 @@ def _run(
     family: str,
     choices: dict[str, Any],
 ) -> None:
-    out = out if family == LADDER else out / family
+    out = family_folder(out, family)
     if not checkpoints:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
     found = find_checkpoints(checkpoints)
@@ -119,6 +120,15 @@ def _run(
         )  # fmt: skip
     print(build_pages(out, family=family)[0])
     forget_parts(out, [analysis])
+
+
+def _parser(corpus: str | None) -> argparse.ArgumentParser:
+    """The options of every recipe; `--corpus` where it reads stories."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    if corpus is not None:
+        parser.add_argument("--corpus", default=corpus, help="as lt-interp report takes it")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="where the pages go")
+    return parser
 
 
 def _command(corpus: str | None, changed: Mapping[str, Any] | None = None) -> str:

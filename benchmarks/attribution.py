@@ -19,11 +19,12 @@ from transformer_lens.tools.analysis.attribution_patching import (
 )
 
 import lt_interp as lt
-from benchmarks.harness import Comparison, in_turn
+from benchmarks.harness import Comparison
 from benchmarks.patching import STAGE, TOKENS, random_pairs
 from lt_interp.methods.activation_patching.attribution import attribute
 from lt_interp.methods.activation_patching.metrics import logit_difference
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.timing import in_turn
 from lt_interp.model.stage_model import StageModel
 
 PAIRS = 200

@@ -11,8 +11,9 @@ from functools import partial
 import torch
 
 import lt_interp as lt
-from benchmarks.harness import Comparison, in_turn
+from benchmarks.harness import Comparison
 from lt_interp.corpus import open_corpus, open_rows
+from lt_interp.methods.timing import in_turn
 
 STAGE, NEW_TOKENS, PROMPT_TOKENS = "09_multi_head", 200, 16
 

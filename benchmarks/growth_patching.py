@@ -16,10 +16,11 @@ from typing import Any
 
 import lt_interp as lt
 from benchmarks.attribution import ours as attributed
-from benchmarks.harness import REPEATS, seconds, upper_slope
+from benchmarks.harness import upper_slope
 from benchmarks.patching import STAGE, random_pairs
 from benchmarks.patching import ours as patched
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.timing import REPEATS, seconds
 from lt_interp.model.stage_model import StageModel
 
 LENGTHS = (10, 20, 40, 80, 120, 200)

@@ -19,13 +19,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import peak_mib, seconds, upper_slope
+from benchmarks.harness import peak_mib, upper_slope
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.logit_lens.readings import read_stories, row_batches
 from lt_interp.methods.moe_routing.streamed import streamed_routing
+from lt_interp.methods.timing import seconds
 
 STAGES = {"routing": "10_moe", "lens": "09_multi_head"}
 EXPECTED = {

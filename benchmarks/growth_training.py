@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import REPEATS, seconds
+from lt_interp.methods.timing import REPEATS, seconds
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage

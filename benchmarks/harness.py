@@ -7,8 +7,7 @@ import platform
 import re
 import resource
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
@@ -18,8 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import linregress
-
-REPEATS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +69,6 @@ class Comparison:
             "theirs_seconds": [round(seconds, 5) for seconds in self.theirs],
             "notes": self.notes,
         }
-
-
-def in_turn(
-    ours: Callable[[], object], theirs: Callable[[], object], *, repeats: int = REPEATS
-) -> tuple[list[float], list[float]]:
-    """Seconds of both, one after the other, so that a machine's drift meets both alike.
-
-    Each runs once beforehand, unmeasured.
-    """
-    ours(), theirs()
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def upper_slope(sizes: Sequence[float], values: Sequence[float]) -> float:

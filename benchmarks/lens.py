@@ -18,13 +18,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from benchmarks.harness import REPEATS, Comparison, in_turn
+from benchmarks.harness import Comparison
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.logit_lens.points import final_norm, lens_points
 from lt_interp.methods.logit_lens.readings import Readings, read_stories, row_batches
+from lt_interp.methods.timing import REPEATS, in_turn
 from lt_interp.model.stage_model import StageModel
 
 STAGE, POSITIONS, TARGET, PEAK_MIB = "09_multi_head", 100_000, 2.0, 1536

@@ -15,11 +15,12 @@ from torch import Tensor
 from transformer_lens import patching
 
 import lt_interp as lt
-from benchmarks.harness import Comparison, in_turn
+from benchmarks.harness import Comparison
 from lt_interp.methods.activation_patching.cells import STREAM
 from lt_interp.methods.activation_patching.grids import Grid, patch_grids
 from lt_interp.methods.activation_patching.metrics import logit_difference
 from lt_interp.methods.activation_patching.prompt_pairs import PairGroup
+from lt_interp.methods.timing import in_turn
 from lt_interp.model.stage_model import StageModel
 
 STAGE, TOKENS, SWAPPED = "09_multi_head", 40, 4

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import math
 
-from benchmarks.harness import REPEATS, Comparison
+from benchmarks.harness import Comparison
 from benchmarks.training import STAGE, embedded_data, our_seconds, their_seconds
 from lt_interp.article import article
 from lt_interp.files import trained_folder
+from lt_interp.methods.timing import REPEATS
 from lt_interp.training.recipe import recipe_for
 
 GOAL = 17.8

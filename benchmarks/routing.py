@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.harness import REPEATS, Comparison, in_turn
+from benchmarks.harness import Comparison
 from lt_interp import load
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
@@ -24,6 +24,7 @@ from lt_interp.corpus.windows import Rows
 from lt_interp.methods.moe_routing.decisions import BATCH_ROWS, rows_needed, special_ids
 from lt_interp.methods.moe_routing.streamed import streamed_routing
 from lt_interp.methods.statistics import all_draws
+from lt_interp.methods.timing import REPEATS, in_turn
 from lt_interp.model.stage_model import StageModel
 
 STAGE, DECISIONS, TARGET = "10_moe", 250_000, 1.3

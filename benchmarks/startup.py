@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.harness import Comparison, in_turn
+from benchmarks.harness import Comparison
+from lt_interp.methods.timing import in_turn
 
 COMMANDS = (["--help"], ["stages"])
 PROGRAM = str(Path(sys.executable).with_name("lt-interp"))

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from benchmarks.harness import REPEATS, Comparison, in_turn
+from benchmarks.harness import Comparison
 from lt_interp.corpus import open_corpus
 from lt_interp.corpus.gpt2_compact import Gpt2Compact
 from lt_interp.corpus.tokenizer import default_tokenizer
+from lt_interp.methods.timing import REPEATS, in_turn
 
 
 def one_at_a_time(

@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.harness import REPEATS, Comparison
+from benchmarks.harness import Comparison
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.corpus.tokenizer import default_tokenizer
+from lt_interp.methods.timing import REPEATS
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage

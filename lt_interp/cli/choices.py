@@ -90,13 +90,13 @@ def chosen_config(stage: str) -> tuple[str, ModelConfig]:
 
 def _whole_family(names: Sequence[str] | None, all_: bool, family: str | None) -> str | None:
     """The family that is asked for as a whole; `None` where stages are named."""
-    from lt_interp.stages import FAMILIES
+    from lt_interp.stages import require_family
 
     asked = {"stages": names, "--all": all_, "--family": family}
     given = [word for word, value in asked.items() if value]
     if len(given) != 1:
         wrong = f"both {' and '.join(given)} were given" if given else "no stage was given"
         raise InputError(f"{wrong}; name stages (lt-interp stages lists them), or --all alone")
-    if family and family not in FAMILIES:
-        raise InputError(f"there is no family {family!r}; allowed: {', '.join(FAMILIES)}")
-    return "ladder" if all_ else family
+    if all_:
+        return "ladder"
+    return require_family(family) if family else None

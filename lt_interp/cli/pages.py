@@ -15,8 +15,6 @@ from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
 
-LADDER = "ladder"
-
 
 def write_pages(
     command: str,
@@ -28,7 +26,7 @@ def write_pages(
     stages: Sequence[str] | None,
     seed: int,
     workers: int | None,
-    family: str = LADDER,
+    family: str = "ladder",
 ) -> Path:
     """Run analyses, save their results, and write every page under a folder.
 
@@ -47,7 +45,13 @@ def write_pages(
         The front page.
     """
     with bar("getting ready"):
-        from lt_interp.methods.analyze import analyze_into, forget_parts, row_width, tokenizer_of
+        from lt_interp.methods.analyze import (
+            analyze_into,
+            family_folder,
+            forget_parts,
+            row_width,
+            tokenizer_of,
+        )
         from lt_interp.methods.registry import ANALYSES
         from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
@@ -55,8 +59,8 @@ def write_pages(
         checkpoints = chosen_checkpoints(stages, all_=False, family=None if stages else family)
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
-    of_family = [] if family == LADDER else ["--family", family]
-    place = out / family if of_family else out
+    place = family_folder(out, family)
+    of_family = [] if place == out else ["--family", family]
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
     processes = Workers(workers or n_cores(), prepare=quiet_libraries)
@@ -82,14 +86,16 @@ def redraw_pages(out: Path) -> Path:
         The front page.
     """
     with bar("writing pages") as advance:
+        from lt_interp.methods.analyze import family_folder
         from lt_interp.methods.registry import OTHERS
         from lt_interp.methods.result import RESULT
         from lt_interp.report.build import build_pages
 
         require_writable(out)
         for family in OTHERS:
-            if any((out / family).glob(f"*/{RESULT}")):
-                build_pages(out / family, family=family, progress=advance)
+            place = family_folder(out, family)
+            if any(place.glob(f"*/{RESULT}")):
+                build_pages(place, family=family, progress=advance)
         return build_pages(out, progress=advance)[0]
 
 

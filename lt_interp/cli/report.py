@@ -59,13 +59,11 @@ def _families(family: str | None, stages: list[str] | None) -> list[str]:
     The ladder's front page links to the others, so these must be there. Named stages make pages
     of their own, whichever family they are of.
     """
-    from lt_interp.stages import FAMILIES
+    from lt_interp.stages import FAMILIES, require_family
     from lt_interp.training.run_folder import shipped_checkpoints
 
     if stages and family:
         raise InputError("both --stage and --family were given; name stages, or a family")
-    if family and family not in FAMILIES:
-        raise InputError(f"there is no family {family!r}; allowed: {', '.join(FAMILIES)}")
     if stages or family:
-        return [family or "ladder"]
+        return [require_family(family or "ladder")]
     return [name for name in reversed(FAMILIES) if shipped_checkpoints(family=name)] or ["ladder"]

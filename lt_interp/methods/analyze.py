@@ -87,6 +87,11 @@ def analyze_into(
     return result
 
 
+def family_folder(out: Path, family: str) -> Path:
+    """Where the results of an article stand: the ladder's in the folder, another's one below."""
+    return out if family == "ladder" else out / family
+
+
 def forget_parts(out: Path, names: Iterable[str]) -> None:
     """Delete what `analyze_into` kept of analyses that are complete."""
     for name in names:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import versions
 from lt_interp.methods.result import Progress, Result, make_table
+from lt_interp.methods.timing import in_turn
 from lt_interp.model.parts.past import Past
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
@@ -96,20 +96,13 @@ def _measure(model: StageModel, length: int, *, repeats: int, seed: int) -> dict
         return model.unembed(model.hidden(tokens)[:, -1:])
 
     after, whole = kept(), read_again()
-    taken = [(_seconds(kept), _seconds(read_again)) for _ in range(repeats)]
-    kept_seconds, read_again_seconds = (median(times) for times in zip(*taken, strict=True))
+    times, times_again = in_turn(kept, read_again, repeats=repeats)
     return {
         "length": length,
-        "kept_seconds": kept_seconds,
-        "read_again_seconds": read_again_seconds,
-        "ratio": median([again / once for once, again in taken]),
+        "kept_seconds": median(times),
+        "read_again_seconds": median(times_again),
+        "ratio": median(again / once for once, again in zip(times, times_again, strict=True)),
         "cache_bytes": past.n_bytes,
         "max_abs_logit_difference": float((after - whole).abs().max()),
         "largest_logit": float(whole.abs().max()),
     }
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from lt_interp.corpus.sources import open_corpus
-from lt_interp.corpus.tokenizer import named_tokenizer
+from lt_interp.corpus.tokenizer import Tokenizer, shipped_tokenizer
 from lt_interp.corpus.windows import Rows, open_rows
 from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import find_checkpoints, provenance
 from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.statistics import story_bootstrap
-from lt_interp.methods.workers import Share, Workers, here
+from lt_interp.methods.workers import Share, Workers, do_all
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage
 from lt_interp.training.checkpoint import load
@@ -75,17 +75,13 @@ def length_generalisation(
     """
     if steps < 1:
         raise InputError(f"{steps} steps are no run; take 1 or more")
-    done: set[int] = set()
 
-    def report(place: int, share: float) -> None:
+    def advance(done: float, place: int) -> None:
         if progress is not None:
-            progress(round(100 * (len(done) + share)), 100 * len(STAGES), STAGES[place])
+            progress(round(100 * done), 100 * len(STAGES), STAGES[place])
 
     work = partial(_train_and_score, runs=runs, corpus=corpus, steps=steps, rows=rows, seed=seed)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for place, table, _ in (workers.run if workers else here)(work, STAGES, report):
-        done.add(place)
-        found[STAGES[place]] = table
+    found = do_all(work, STAGES, workers=workers, advance=advance)
     checkpoints = find_checkpoints([runs / stage for stage in STAGES])
     trained = [
         {
@@ -96,7 +92,7 @@ def length_generalisation(
     ]  # fmt: skip
     tables = {
         "runs": make_table(RUNS, trained),
-        "losses": make_table(LOSSES, [row for stage in STAGES for row in found[stage]]),
+        "losses": make_table(LOSSES, [row for table in found for row in table]),
     }
     notes = {
         "trained_on": TRAINED,
@@ -157,10 +153,8 @@ def _train_and_score(
         "ladder", stage, row_tokens=TRAINED + 1, batch_rows=BATCH_ROWS, epochs=float(10**6),
         max_steps=steps, validate_every=50, log_every=10,
     )  # fmt: skip
-    splits = (_rows(corpus, split, TRAINED + 1) for split in ("train", "validation"))
-    tokenizer = named_tokenizer(get_stage(stage).tokenizer, open_corpus(corpus, split="train"))
-    train_rows, validation = splits
-    data = Data(train=train_rows, validation=validation, tokenizer=tokenizer)
+    train_rows, validation = (_rows(corpus, name, TRAINED + 1) for name in ("train", "validation"))
+    data = Data(train=train_rows, validation=validation, tokenizer=_tokenizer())
     train(
         get_stage(stage), data, recipe, seed=seed, out=runs / stage,
         on_step=lambda done, total, _: share(done, total + 1),
@@ -172,6 +166,8 @@ def _train_and_score(
 
 
 def _rows(corpus: str, split: str, width: int) -> Rows:
-    training = open_corpus(corpus, split="train")
-    tokenizer = named_tokenizer(get_stage(STAGES[0]).tokenizer, training)
-    return open_rows(open_corpus(corpus, split=split), tokenizer, width=width)
+    return open_rows(open_corpus(corpus, split=split), _tokenizer(), width=width)
+
+
+def _tokenizer() -> Tokenizer:
+    return shipped_tokenizer(get_stage(STAGES[0]).tokenizer)

@@ -65,6 +65,38 @@ def here(work: Work, items: Sequence[Any], report: Report) -> Iterator[Finished]
         yield Finished(place, *_timed(work, item, share))
 
 
+def do_all(
+    work: Work,
+    items: Sequence[Any],
+    *,
+    workers: Workers | None = None,
+    advance: Callable[[float, int], None] | None = None,
+) -> list[Any]:
+    """Do the work for every item, and wait for all.
+
+    Args:
+        work: What is done with each.
+        items: Any.
+        workers: Processes for them; without any they are done here, one after the other.
+        advance: Called with how many items are done, parts of them counted, and with the place of
+            one under way.
+
+    Returns:
+        What came of each, in their order.
+    """
+    values: dict[int, Any] = {}
+    shares: dict[int, float] = {}
+
+    def report(place: int, share: float) -> None:
+        shares[place] = share
+        if advance is not None:
+            advance(sum(shares.values()), place)
+
+    for place, value, _ in (workers.run if workers else here)(work, items, report):
+        values[place], shares[place] = value, 1.0
+    return [values[place] for place in range(len(items))]
+
+
 def _report_share(report: Report, place: int, done: int, n: int) -> None:
     report(place, done / max(n, 1))
 

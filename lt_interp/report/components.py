@@ -39,9 +39,10 @@ def total_sentence(rows: pd.DataFrame) -> str:
     off = rows[(rows["difference"].fillna(0) != 0) & rows["in_block"]]
     where = ", ".join(f"{plain(row.component)} ({_signed(row.difference)} a block)"
                       for row in off.itertuples())  # fmt: skip
+    fewer = "fewer" if total["difference"] > 0 else "more"
     return (
         f"{ours}; the article's formula gives {count(total['article_parameters'])}, "
-        f"{count(abs(total['difference']))} fewer: {where}."
+        f"{count(abs(total['difference']))} {fewer}: {where}."
     )
 
 

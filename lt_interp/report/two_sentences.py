@@ -6,6 +6,8 @@ import math
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from lt_interp.figures import two_sentences as figure
 from lt_interp.methods.result import Result
 from lt_interp.report.markdown import code, table
@@ -16,12 +18,17 @@ __all__ = ["TWO_SENTENCES"]
 CURVE = "loss.svg"
 
 
+def _final_loss(losses: pd.DataFrame) -> float:
+    """The mean of the last ten steps."""
+    return float(losses["train_loss_nats"].iloc[-10:].mean())
+
+
 def _rows(result: Result) -> list[list[str]]:
     """First and last loss of every run, and what it writes then."""
     losses, rows = result.tables["losses"], []
     for sample in result.tables["samples"].itertuples():
         own = losses[(losses["steps"] == sample.steps) & (losses["stage"] == sample.stage)]
-        first, last = own["train_loss_nats"].iloc[0], own["train_loss_nats"].iloc[-10:].mean()
+        first, last = own["train_loss_nats"].iloc[0], _final_loss(own)
         rows.append(
             [
                 code(sample.stage), count(sample.steps), f"{first:.3f}", f"{last:.3f}",
@@ -47,7 +54,7 @@ def _drawings(result: Result) -> dict[str, Drawing]:
 def _headline(result: Result) -> str:
     sample = result.tables["samples"].iloc[-1]
     losses = result.tables["losses"]
-    last = losses.loc[losses["steps"] == sample["steps"], "train_loss_nats"].iloc[-10:].mean()
+    last = _final_loss(losses[losses["steps"] == sample["steps"]])
     return (
         f"After {count(sample['steps'])} steps on two sentences the loss is {last:.2f} nats, and "
         f"“{sample['prompt']}” goes on {code(sample['sample'][:40])}."

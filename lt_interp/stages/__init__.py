@@ -12,7 +12,10 @@ from lt_interp.stages.ladder import LADDER
 from lt_interp.stages.numpy_gpt import NUMPY_GPT
 from lt_interp.stages.stage import Stage, evolve
 
-__all__ = ["FAMILIES", "LADDER", "STAGES", "Stage", "evolve", "get_stage", "stages_with_hook"]
+__all__ = [
+    "FAMILIES", "LADDER", "STAGES", "Stage", "evolve", "get_stage", "require_family",
+    "stages_with_hook",
+]  # fmt: skip
 
 FAMILIES: dict[str, dict[str, Stage]] = {
     "ladder": LADDER,
@@ -26,6 +29,17 @@ STAGES: dict[str, Stage] = {
     stage.id: stage for family in FAMILIES.values() for stage in family.values()
 }
 """All of them."""
+
+
+def require_family(name: str) -> str:
+    """The name, if it is a family's.
+
+    Raises:
+        InputError: It is none; the message lists them.
+    """
+    if name not in FAMILIES:
+        raise InputError(f"there is no family {name!r}; allowed: {', '.join(FAMILIES)}")
+    return name
 
 
 def get_stage(name: str) -> Stage:
