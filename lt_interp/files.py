@@ -47,20 +47,6 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: The file is missing, is not UTF-8 or is not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; name a folder that holds it") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); restore or rebuild it") from None
-
-
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Fill a temporary folder that takes the place of `path` only when the block succeeds.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lt_interp import files
-from lt_interp.errors import InputError
+from lt_interp.reading import read_json
 
 json_values = st.recursive(
     st.none()
@@ -31,7 +31,7 @@ def test_json_comes_back_as_it_was_written(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "value.json"
     files.write_json(path, value)
-    assert files.read_json(path) == value
+    assert read_json(path) == value
     assert path.read_bytes().endswith(b"\n")
 
 
@@ -46,20 +46,8 @@ def test_what_is_no_json_leaves_the_old_file_alone(tmp_path: Path, value: object
     files.write_json(path, 1)
     with pytest.raises((ValueError, TypeError)):
         files.write_json(path, value)
-    assert files.read_json(path) == 1
+    assert read_json(path) == 1
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b'"\xe9"'])
-def test_json_that_is_damaged_is_bad_input(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
-        files.read_json(tmp_path / "a.json")
-
-
-def test_json_that_is_missing_is_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.json does not exist"):
-        files.read_json(tmp_path / "none.json")
 
 
 def test_a_file_is_replaced_whole_in_folders_made_for_it(tmp_path: Path) -> None:

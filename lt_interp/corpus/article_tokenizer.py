@@ -9,7 +9,7 @@ from lt_interp.corpus.gpt2_bpe import Gpt2Bpe
 from lt_interp.corpus.gpt2_compact import SPECIAL_TOKENS, Gpt2Compact, shipped_bpe_folder
 from lt_interp.corpus.tokenizer import VOCABULARY_FILE, Tokenizer, load_tokenizer
 from lt_interp.errors import InputError
-from lt_interp.files import read_json
+from lt_interp.reading import read_json
 
 FILE = "tokenizer.json"
 _TABLE = "compact_to_gpt2"
@@ -47,8 +47,9 @@ def _compact(file: Path, found: dict[str, Any]) -> Gpt2Compact:
     bpe = Gpt2Bpe(shipped_bpe_folder())
     table, first = found[_TABLE], len(SPECIAL_TOKENS)
     n_ids = found.get("vocab_size")
-    wanted = [str(i) for i in range(first, n_ids)] if type(n_ids) is int else []
-    if not isinstance(table, dict) or not wanted or sorted(table) != sorted(wanted):
+    n_kept = len(table) if isinstance(table, dict) else 0
+    wanted = [str(i) for i in range(first, first + n_kept)]
+    if not wanted or type(n_ids) is not int or n_ids != first + n_kept or set(table) != set(wanted):
         raise InputError(
             f"{file} is damaged: {_TABLE} must have every id from {first} to vocab_size - 1 and no "
             "other; restore it"

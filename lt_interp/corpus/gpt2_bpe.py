@@ -19,6 +19,7 @@ from tokenizers import models, pre_tokenizers
 
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_bytes, write_text
+from lt_interp.reading import file_in, read_text
 
 MERGES_FILE = "vocab.bpe"
 LICENSE_FILE = "LICENSE"
@@ -74,9 +75,9 @@ class Gpt2Bpe:
             InputError: The file is missing or is not a list of merges.
         """
         folder = Path(folder)
-        self.merges = _read_merges(folder / MERGES_FILE)
-        licence = folder / LICENSE_FILE
-        self._licence = licence.read_text(encoding="utf-8") if licence.is_file() else None
+        self.merges = _read_merges(file_in(folder, MERGES_FILE))
+        licence = file_in(folder, LICENSE_FILE)
+        self._licence = read_text(licence) if licence.exists() else None
         self._remembered: dict[str, list[int]] = {}
         letters = byte_letters()
         # GPT-2 numbers the bytes that print before the others
@@ -163,12 +164,9 @@ class Gpt2Bpe:
 
 def _read_merges(path: Path) -> list[tuple[str, str]]:
     """The pairs of a `vocab.bpe`: a version line, then one pair a line."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path} does not exist; name a folder that holds GPT-2's {MERGES_FILE}")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}); restore it") from None
+    lines = read_text(path).splitlines()
     known = set(byte_letters())
     merges: list[tuple[str, str]] = []
     for line in lines:

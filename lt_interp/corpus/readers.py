@@ -17,6 +17,7 @@ from lt_interp.errors import InputError
 
 DELIMITER = "<|endoftext|>"
 PARQUET_BATCH_ROWS = 1_000
+LARGEST_STORY_BYTES = 2**26  # more is no story: it would be held in memory whole
 
 # `\s*` may run over line ends: white space around a story is no part of it anyway.
 _DELIMITER_LINE = re.compile(rf"^\s*{re.escape(DELIMITER)}\s*$", flags=re.MULTILINE)
@@ -38,6 +39,8 @@ def read_stories(path: Path) -> Iterator[str]:
     """
     require_suffix(path)
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is not an ordinary file; name one")
         yield from _READERS[path.suffix.lower()](path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); restore it") from None
@@ -120,9 +123,11 @@ def _read_txt(path: Path) -> Iterator[str]:
     lines: list[bytes] = []
     start = offset = 0
     with path.open("rb") as file:
-        for line in file:
+        while line := file.readline(LARGEST_STORY_BYTES):
             offset += len(line)
             lines.append(line)
+            if offset - start > LARGEST_STORY_BYTES:
+                raise InputError(_too_long(f"{path}, from byte {start}"))
             if line.strip() == DELIMITER.encode():
                 yield from stories_in(_decode(b"".join(lines), path, start))
                 lines, start = [], offset
@@ -132,7 +137,10 @@ def _read_txt(path: Path) -> Iterator[str]:
 def _read_jsonl(path: Path) -> Iterator[str]:
     offset = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        lines = iter(lambda: file.readline(LARGEST_STORY_BYTES), b"")
+        for number, line in enumerate(lines, start=1):
+            if len(line) == LARGEST_STORY_BYTES:
+                raise InputError(_too_long(f"{path}, line {number}"))
             text = _decode(line, path, offset).removeprefix("\ufeff").strip()
             offset += len(line)
             if text:
@@ -142,8 +150,9 @@ def _read_jsonl(path: Path) -> Iterator[str]:
 def _json_text(line: str, where: str) -> str:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not JSON ({error.msg}); mend or remove the line") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits among them
+        reason = getattr(error, "msg", error)
+        raise InputError(f"{where}: not JSON ({reason}); mend or remove the line") from None
     if not isinstance(record, dict):
         raise InputError(f"{where}: not a JSON object; every line must be one with a 'text'")
     require_text_column(record, where)
@@ -163,11 +172,18 @@ def _read_parquet(path: Path) -> Iterator[str]:
                     text = require_text(value.as_py(), f"{path}, row {row}")
                     yield from stories_in(text)
                     row += 1
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is not a parquet file ({reason}); write it anew") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}, row {row}: 'text' is not UTF-8; convert it to UTF-8") from None
+
+
+def _too_long(where: str) -> str:
+    return (
+        f"{where}: a story of more than {LARGEST_STORY_BYTES:,} bytes; put a line {DELIMITER} "
+        "between stories"
+    )
 
 
 def _decode(data: bytes, path: Path, start: int) -> str:

@@ -20,7 +20,8 @@ from jaxtyping import Int64, UInt
 from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
-from lt_interp.files import cache_folder, new_folder, read_json, sha256_bytes, write_json
+from lt_interp.files import cache_folder, new_folder, sha256_bytes, write_json
+from lt_interp.reading import read_json
 
 FORMAT = 1
 BATCH_STORIES = 1_000

@@ -17,6 +17,7 @@ from pathlib import Path
 from lt_interp.corpus import hub
 from lt_interp.corpus.readers import DELIMITER, SUFFIXES, read_stories, require_suffix
 from lt_interp.errors import InputError
+from lt_interp.reading import file_in
 
 EMBEDDED = "embedded"
 SPLITS = ("train", "validation", "all")
@@ -133,10 +134,10 @@ def _own_split(spec: str | Path, split: str | None) -> str:
 
 def _split_file(folder: Path, split: str) -> Path:
     """The one file of a folder that holds a split."""
-    there = sorted(path for path in folder.iterdir() if path.is_file())
+    there = sorted(folder.iterdir())
     found = [path for path in there if path.stem == split and path.suffix.lower() in SUFFIXES]
     if len(found) == 1:
-        return found[0]
+        return file_in(folder, found[0].name)
     names = ", ".join(f"{split}{suffix}" for suffix in SUFFIXES)
     if found:
         both = " and ".join(path.name for path in found)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lt_interp.errors import InputError
-from lt_interp.files import new_folder, read_json, sha256_file, trained_folder, write_json
+from lt_interp.files import new_folder, sha256_file, trained_folder, write_json
+from lt_interp.reading import file_in, format_version, read_json
 
 if TYPE_CHECKING:
     from lt_interp.corpus.sources import Corpus
 
 VOCABULARY_FILE = "vocabulary.json"
-FORMAT_VERSION = 1
 DEFAULT_TOKENIZER = "tinystories-4096"
 
 
@@ -114,7 +114,11 @@ class Tokenizer(ABC):
 
     def _write_description(self, folder: Path, **details: Any) -> None:
         """Write `vocabulary.json`: the kind, the tokens in id order, and where they come from."""
-        head = {"format_version": FORMAT_VERSION, "kind": self.kind, "sha256": self.sha256}
+        head = {
+            "format_version": format_version("vocabulary"),
+            "kind": self.kind,
+            "sha256": self.sha256,
+        }
         write_json(folder / VOCABULARY_FILE, {**head, **details, "tokens": list(self.tokens)})
 
 
@@ -143,14 +147,16 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     Raises:
         InputError: There is no such folder, it holds no tokenizer, or its files are damaged.
     """
+    from lt_interp.corpus.gpt2_bpe import MERGES_FILE
+
     folder = _existing(Path(folder))
-    files = (path for path in sorted(folder.iterdir()) if path.is_file())
-    return _opened(folder, tuple((path.name, sha256_file(path)) for path in files))
+    files = (file_in(folder, name) for name in (VOCABULARY_FILE, MERGES_FILE))
+    return _opened(folder, tuple(sha256_file(path) for path in files if path.exists()))
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path, files: tuple[tuple[str, str], ...]) -> Tokenizer:
-    """The tokenizer of a folder with these files, by name and SHA-256."""
+def _opened(folder: Path, files: tuple[str, ...]) -> Tokenizer:
+    """The tokenizer of a folder whose files have these SHA-256."""
     # the kinds build on this file, so they can only be looked up when one is asked for
     from lt_interp.corpus.gpt2_compact import Gpt2Compact
     from lt_interp.corpus.simple_tokenizers import ByteTokenizer, CharacterTokenizer
@@ -215,16 +221,10 @@ def _existing(folder: Path) -> Path:
 
 def _read_description(folder: Path) -> dict[str, Any]:
     """Read and check `vocabulary.json`."""
-    path = folder / VOCABULARY_FILE
-    if not path.is_file():
+    path = file_in(folder, VOCABULARY_FILE)
+    if not path.exists():
         raise InputError(f"{folder} is not a tokenizer: it has no {VOCABULARY_FILE}")
-    found = read_json(path)
-    if not isinstance(found, dict) or found.get("format_version") != FORMAT_VERSION:
-        raise InputError(f"{path} is not a vocabulary of format version {FORMAT_VERSION}")
-    tokens = found.get("tokens")
-    named = isinstance(found.get("kind"), str) and isinstance(found.get("sha256"), str)
-    if not named or not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
-        raise InputError(f"{path} is damaged: kind, sha256 and a list of tokens are needed")
-    if len(set(tokens)) != len(tokens):
+    found = read_json(path, schema="vocabulary")
+    if len(set(found["tokens"])) != len(found["tokens"]):
         raise InputError(f"{path} is damaged: a token is listed twice")
     return found

@@ -21,9 +21,10 @@ from lt_interp.export.hooked_transformer import (
     why_not_hooked_transformer,
 )
 from lt_interp.export.opt import to_opt, why_not_opt
-from lt_interp.files import new_folder, read_json, require_empty, write_bytes, write_json
+from lt_interp.files import new_folder, require_empty, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import read_json
 from lt_interp.stages import STAGES
 
 CARD, CONFIG, WEIGHTS, TOKENIZER = "export.json", "config.json", "model.safetensors", "tokenizer"

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.errors import InputError
-from lt_interp.files import read_json, write_text
+from lt_interp.files import sha256_bytes, write_text
+from lt_interp.reading import file_in, format_version, read_json
 
 RESULT = "result.json"
-FORMAT_VERSION = 1
 
 Progress = Callable[[int, int, str], None]
 """Called by a long analysis with how much is done, how much there is in all, and what is read."""
@@ -65,7 +65,7 @@ class Result:
         Raises:
             ValueError: A number is infinite, or `meta` holds what JSON cannot.
         """
-        text = _to_json(self)
+        text = _sealed(_to_json(self))
         for name, frame in self.tables.items() if csv else ():
             write_text(Path(folder) / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
         write_text(Path(folder) / RESULT, text)
@@ -77,14 +77,14 @@ class Result:
         Raises:
             InputError: There is no result in the folder, or it is damaged.
         """
-        path = Path(folder) / RESULT
-        stored = read_json(path)
-        if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
-            raise InputError(f"{path} is not a result of format version {FORMAT_VERSION}; redo it")
+        path = file_in(folder, RESULT)
+        stored = read_json(path, schema="result")
+        if stored.pop("sha256", None) not in (None, _sha256(stored)):  # older ones have none
+            raise InputError(f"{path} was changed since it was saved; run the analysis again")
         try:
             tables = {name: _read_table(table) for name, table in stored["tables"].items()}
             return cls(name=stored["name"], tables=tables, meta=stored["meta"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path} is damaged ({error!r}); run the analysis again") from None
 
 
@@ -170,10 +170,20 @@ def _to_json(result: Result) -> str:
     )
     meta = json.dumps(result.meta, indent=2, ensure_ascii=False, allow_nan=False)
     return (
-        f'{{\n  "format_version": {FORMAT_VERSION},\n  "name": {_dumps(result.name)},\n'
+        f'{{\n  "format_version": {format_version("result")},\n  "name": {_dumps(result.name)},\n'
         f'  "meta": {meta.replace(chr(10), chr(10) + "  ")},\n'
         f'  "tables": {{\n{tables}\n  }}\n}}\n'
     )
+
+
+def _sealed(text: str) -> str:
+    """The file's text with the hash of what it says, so that a change of it shows."""
+    return text.replace("{\n", f'{{\n  "sha256": "{_sha256(json.loads(text))}",\n', 1)
+
+
+def _sha256(stored: dict[str, Any]) -> str:
+    """Of values, however they are written."""
+    return sha256_bytes(json.dumps(stored, sort_keys=True).encode())
 
 
 def _table_json(frame: pd.DataFrame) -> str:

@@ -33,6 +33,8 @@ from lt_interp.report.two_sentences import TWO_SENTENCES
 LOGGER = logging.getLogger(__name__)
 TITLE = "The ladder at a glance"
 RESULT = "result.json"
+# What a page meets in tables that are not those of its analysis.
+_NOT_OURS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # The page of every analysis, in the order of the index.
 PAGES: dict[str, Page] = {
@@ -110,17 +112,20 @@ def _saved_page(out: Path, name: str, share: Share) -> Result:
     result = Result.load(out / name)
     try:
         _build_page(out / name, PAGES[name], result)
-    except KeyError as missing:
+    except _NOT_OURS as error:
         raise InputError(
-            f"{out / name / RESULT} was made by another version: it has no {missing}; run "
-            f"lt-interp analyze {name} again, or delete the folder"
-        ) from missing
+            f"no page can be drawn from {out / name / RESULT} ({type(error).__name__}: {error}); "
+            f"another version made it, or it was changed: run lt-interp analyze {name} again, or "
+            "delete the folder"
+        ) from error
     return result
 
 
 def _build_page(folder: Path, page: Page, result: Result) -> None:
     """The figures and the page of one result."""
     for file, drawing in page.drawings(result).items():
+        if Path(file).name != file:
+            raise ValueError(f"{file!r} is no name of a file")
         save_svg(folder / file, drawing.draw, size=drawing.size, panels=drawing.panels)
     context = {"title": page.title, **page.context(result)}
     if "corpus" in result.meta:

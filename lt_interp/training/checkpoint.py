@@ -13,6 +13,7 @@ from lt_interp.errors import InputError
 from lt_interp.files import sha256_file, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import file_in
 from lt_interp.training.run_folder import (
     CARD,
     CONFIG,
@@ -22,7 +23,10 @@ from lt_interp.training.run_folder import (
     read_card,
     read_config,
     shipped_folder,
+    stored_shapes,
 )
+
+SHOWN = 10  # of what is wrong with the names and shapes of weights
 
 
 def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.float16) -> None:
@@ -65,19 +69,60 @@ def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
     stored = read_config(folder)
     card = read_card(folder)
     config = ModelConfig.from_dict(stored["model"])
+    trained = ModelConfig.from_dict(card["identity"].get("model"))
+    if (stored["stage"], config) != (card["stage"], trained):
+        raise InputError(f"{folder / CONFIG} is not the one that {CARD} describes; restore it")
+    require_fitting(config, folder)
+    if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
+        raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
     config = config.lengthened(n_ctx or config.n_ctx)
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
     model = StageModel(config, tokenizer=tokenizer, name=stored["stage"])
     load_weights(model, folder)
-    if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
-        raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
     return model
 
 
 def load_weights(model: StageModel, folder: Path) -> None:
-    """Put a folder's stored weights into a model, as float32."""
-    tensors = _read_tensors(folder / WEIGHTS, model)
+    """Put a folder's stored weights, which must fit it, into a model, as float32."""
+    path = file_in(folder, WEIGHTS)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
+    bad = [k for k, t in tensors.items() if not (t.is_floating_point() and t.isfinite().all())]
+    if bad:
+        raise InputError(f"{path} has in {', '.join(sorted(bad))}: no finite numbers; restore it")
     model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
+
+
+def require_fitting(config: ModelConfig, folder: Path) -> None:
+    """Refuse weights of other names and shapes than a model's, before memory is taken for any.
+
+    Raises:
+        InputError: See above; the message lists what differs.
+    """
+    found = stored_shapes(folder)
+    # what no stored weight has the size of needs no model to be built for
+    largest = max((size for shape in found.values() for size in shape), default=0)
+    n_experts = config.experts.count if config.experts else 0
+    sizes = (config.d_vocab, config.d_model, config.d_mlp, config.depth, config.window, n_experts)
+    if max(sizes) > max(largest, len(found)):
+        raise InputError(
+            f"{folder / CONFIG} describes {max(sizes):,} of something, and {WEIGHTS} has at most "
+            f"{largest:,}; restore both"
+        )
+    with torch.device("meta"):
+        model = StageModel(config)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    wrong = [f"missing {name}" for name in wanted.keys() - found.keys()]
+    wrong += [f"unexpected {name}" for name in found.keys() - wanted.keys()]
+    for name in wanted.keys() & found.keys():
+        if found[name] != wanted[name]:
+            wrong.append(f"{name} {list(found[name])} not {list(wanted[name])}")
+    if wrong:
+        raise InputError(
+            f"{folder / WEIGHTS} does not fit its config: {'; '.join(sorted(wrong)[:SHOWN])}"
+        )
 
 
 def is_shipped(tokenizer_sha256: str) -> bool:
@@ -99,24 +144,3 @@ def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:
         f"{folder} needs a tokenizer with sha256 {sha256[:12]}... that is not shipped; "
         "put its folder there as `tokenizer`"
     )
-
-
-def _read_tensors(path: Path, model: StageModel) -> dict[str, torch.Tensor]:
-    """Weights that fit the model in name, shape and type, all of them finite."""
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; restore it") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
-    wanted = model.state_dict()
-    wrong = [f"missing {name}" for name in wanted.keys() - tensors.keys()]
-    wrong += [f"unexpected {name}" for name in tensors.keys() - wanted.keys()]
-    for name in wanted.keys() & tensors.keys():
-        if tensors[name].shape != wanted[name].shape:
-            wrong.append(f"{name} {list(tensors[name].shape)} not {list(wanted[name].shape)}")
-        elif not (tensors[name].is_floating_point() and tensors[name].isfinite().all()):
-            wrong.append(f"{name} is not finite")
-    if wrong:
-        raise InputError(f"{path} does not fit its config: {'; '.join(sorted(wrong))}")
-    return tensors

@@ -8,6 +8,7 @@ from typing import Any
 
 from lt_interp.errors import InputError
 from lt_interp.files import write_text
+from lt_interp.reading import check, file_in, parse_json, read_text
 from lt_interp.training.run_folder import METRICS
 
 
@@ -19,14 +20,18 @@ def append_metrics(folder: Path, line: dict[str, Any]) -> None:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """All lines of a run; a last line that an interruption cut short is left out."""
-    path = folder / METRICS
+    path = file_in(folder, METRICS)
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    text = read_text(path)
+    whole = [line for line in text.split("\n")[:-1] if line]
     try:
-        return [json.loads(line) for line in lines[:-1]]
-    except json.JSONDecodeError as error:
+        lines = [parse_json(line) for line in whole]
+    except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); restore it") from None
+    for line in lines:
+        check(line, "metrics", str(path))
+    return lines
 
 
 def forget_after(folder: Path, step: int) -> None:

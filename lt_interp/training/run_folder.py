@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import json
-import math
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from lt_interp.errors import InputError
-from lt_interp.files import read_json, trained_folder
+from lt_interp.files import trained_folder
+from lt_interp.reading import file_in, format_version, read_json
 from lt_interp.stages import FAMILIES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = format_version("card")
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
 Shapes = dict[str, tuple[int, ...]]
 
@@ -53,16 +54,8 @@ def shipped_folder(name: str) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a checkpoint, its version checked."""
-    config = read_json(folder / CONFIG)
-    if not isinstance(config, dict) or not {"format_version", "stage", "model"} <= set(config):
-        raise InputError(f"{folder / CONFIG} lacks format_version, stage or model; restore it")
-    if config["format_version"] != FORMAT_VERSION:
-        raise InputError(
-            f"{folder} has checkpoint format {config['format_version']}, this version reads "
-            f"{FORMAT_VERSION}; install the lt_interp that wrote it"
-        )
-    return config
+    """The `config.json` of a checkpoint, as its schema says."""
+    return read_json(file_in(folder, CONFIG), schema="config")
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -71,21 +64,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Of one that was converted from somebody's file none of this is on record: `converted_from` says
     which file, and those entries are `None`.
     """
-    card = read_json(folder / CARD)
-    needed = {"stage", "tokenizer", "corpus", "recipe", "seed", "tokens_seen", "val_loss_nats"}
-    needed |= {"identity", "weights_sha256"}
-    if not isinstance(card, dict) or not needed <= set(card):
-        raise InputError(f"{folder / CARD} lacks one of {', '.join(sorted(needed))}; restore it")
-    if not isinstance(card["tokenizer"], dict) or "sha256" not in card["tokenizer"]:
-        raise InputError(f"{folder / CARD}: tokenizer lacks its sha256; restore the file")
-    file = card.get("converted_from", {"file": "", "sha256": ""})
-    if not isinstance(file, dict) or {type(file.get(key)) for key in ("file", "sha256")} != {str}:
-        raise InputError(f"{folder / CARD}: converted_from lacks a file's name and sha256")
-    loss = card["val_loss_nats"]
-    unknown = loss is None and "converted_from" in card
-    if not unknown and not (isinstance(loss, float) and math.isfinite(loss)):
-        raise InputError(f"{folder / CARD}: val_loss_nats is not a finite number; restore the file")
-    return card
+    return read_json(file_in(folder, CARD), schema="card")
 
 
 def stored_shapes(folder: Path) -> Shapes:
@@ -93,22 +72,12 @@ def stored_shapes(folder: Path) -> Shapes:
 
     Raises:
         InputError: The file is missing or is not a safetensors file.
-
-    Source:
-        The format: 8 bytes with the length of a JSON object that describes every tensor,
-        https://huggingface.co/docs/safetensors
     """
-    path = folder / WEIGHTS
+    path = file_in(folder, WEIGHTS)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; restore it")
     try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > path.stat().st_size:
-                raise ValueError("the head is longer than the file")
-            head = json.loads(file.read(size))
-        return {
-            name: tuple(tensor["shape"]) for name, tensor in head.items() if name != "__metadata__"
-        }
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; restore it") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        with safe_open(path, framework="np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.files import write_bytes
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import file_in, parse_json
 from lt_interp.training.optimizer import optimizer_tensors, restore_optimizers
 
 SNAPSHOT = "snapshot.safetensors"
@@ -46,6 +49,7 @@ def save_snapshot(
         "identity": json.dumps(identity, sort_keys=True),
         "step": str(progress.step),
         "seconds": repr(progress.seconds),
+        "sha256": _sha256(tensors),
     }
     write_bytes(folder / SNAPSHOT, save(tensors, metadata))
 
@@ -64,21 +68,37 @@ def load_snapshot(
     Raises:
         InputError: The snapshot is of another run, or damaged.
     """
-    path = folder / SNAPSHOT
+    path = file_in(folder, SNAPSHOT)
     if not path.exists():
         return Progress()
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        found, progress = parse_json(metadata["identity"]), _progress(metadata)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it to start over") from None
-    refuse_other_run(folder, json.loads(metadata["identity"]), identity)
+    if not isinstance(found, dict) or metadata.get("sha256") != _sha256(tensors):
+        raise InputError(f"{path} is damaged: its hash is another; delete it to start over")
+    refuse_other_run(folder, found, identity)
     weights = {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}
     state = {k.removeprefix("optim/"): t for k, t in tensors.items() if k.startswith("optim/")}
     model.load_state_dict(weights)
     restore_optimizers(model, optimizers, state)
+    return progress
+
+
+def _progress(metadata: dict[str, str]) -> Progress:
     return Progress(step=int(metadata["step"]), seconds=float(metadata["seconds"]))
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    """Of every tensor and its name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def refuse_other_run(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

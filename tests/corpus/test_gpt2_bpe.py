@@ -94,7 +94,7 @@ def test_missing_or_unreadable_merges_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         Gpt2Bpe(tmp_path)
     (tmp_path / MERGES_FILE).write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="not UTF-8"):
         Gpt2Bpe(tmp_path)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lt_interp.files import read_json, sha256_file
+from lt_interp.files import sha256_file
+from lt_interp.reading import read_json
 from lt_interp.training.run_folder import WEIGHTS, shipped_checkpoints, shipped_folder
 
 from .measure import PINNED, measure

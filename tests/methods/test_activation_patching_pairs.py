@@ -118,5 +118,5 @@ def test_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_pairs(file) == shipped_pairs()[:3]
     assert len(file.read_text().splitlines()) == 9  # a pair a line
     file.write_text(json.dumps({"format_version": 1, "pairs": [{"clean": "a"}]}))
-    with pytest.raises(InputError, match="not a file of prompt pairs"):
+    with pytest.raises(InputError, match=r"pairs\[0\] must contain"):
         read_pairs(file)

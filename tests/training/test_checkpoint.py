@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from lt_interp.corpus.simple_tokenizers import ByteTokenizer
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_file
+from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
-from lt_interp.training.checkpoint import load, save_weights
+from lt_interp.training.checkpoint import load, require_fitting, save_weights
 from lt_interp.training.loop import Data, train
 from lt_interp.training.recipe import recipe_for
 from lt_interp.training.run_folder import find_checkpoint
@@ -157,8 +158,6 @@ def test_weights_that_do_not_fit(checkpoint: Path) -> None:
         del tensors["unembed.b_U"]
         tensors["blocks.0.mlp.gate"] = torch.ones(2)
         tensors["embed.W_E"] = tensors["embed.W_E"][:, :8].contiguous()
-        tensors["ln_final.w"][3] = math.nan
-        tensors["ln_final.b"] = torch.ones(16, dtype=torch.int32)
 
     edit_tensors(checkpoint, change)
     with pytest.raises(InputError) as caught:
@@ -168,21 +167,55 @@ def test_weights_that_do_not_fit(checkpoint: Path) -> None:
         "missing unembed.b_U",
         "unexpected blocks.0.mlp.gate",
         "embed.W_E [",
-        "ln_final.w is not finite",
-        "ln_final.b is not finite",
     ):
         assert part in message
     assert "\n" not in message
 
 
+def test_weights_that_are_no_finite_numbers(checkpoint: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["ln_final.w"][3] = math.nan
+        tensors["ln_final.b"] = torch.ones(16, dtype=torch.int32)
+
+    edit_tensors(checkpoint, change)
+    sha256 = sha256_file(checkpoint / "model.safetensors")
+    edit_json(checkpoint / "run.json", weights_sha256=sha256)
+    with pytest.raises(InputError, match=r"ln_final\.b, ln_final\.w: no finite numbers"):
+        load(checkpoint)
+
+
+def test_a_changed_weight_is_noticed(checkpoint: Path) -> None:
+    edit_tensors(checkpoint, lambda tensors: tensors["ln_final.w"].add_(0.25))
+    with pytest.raises(InputError, match=r"is not the file that run\.json describes"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"d_vocab": 10**9}, {"d_model": 2**40}, {"n_layers": 10**9}, {"d_mlp": 10**15},
+     {"experts": {"count": 10**9, "gated": True}}],
+    ids=str,
+)  # fmt: skip
+def test_no_memory_is_taken_for_a_model_that_is_not_stored(
+    change: dict[str, Any], checkpoint: Path
+) -> None:
+    for name in ("config.json", "run.json"):
+        stored = json.loads((checkpoint / name).read_text())
+        (stored if name == "config.json" else stored["identity"])["model"].update(change)
+        (checkpoint / name).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=r"describes [\d,]+ of something"):
+        load(checkpoint)
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("config.json", {"format_version": 99}, "format 99, this version reads 1"),
+        ("config.json", {"format_version": 99}, "format version 99, and this lt_interp reads 1"),
         ("config.json", {"model": {"d_models": 3}}, "unknown fields d_models"),
-        ("config.json", {"model": {"d_vocab": 5}}, "the tokenizer has"),
-        ("run.json", {"val_loss_nats": None}, "val_loss_nats is not a finite number"),
-        ("run.json", {"tokenizer": {}}, "tokenizer lacks its sha256"),
+        ("config.json", {"model": {"d_vocab": 5}}, r"is not the one that run\.json describes"),
+        ("config.json", {"stage": "../../up"}, "stage must match"),
+        ("run.json", {"val_loss_nats": None}, "val_loss_nats must be number"),
+        ("run.json", {"tokenizer": {}}, "tokenizer must contain .*sha256"),
         (
             "run.json",
             {"tokenizer": {"sha256": "0" * 64}},
@@ -245,6 +278,8 @@ def test_alibi_over_learned_positions_is_refused(gpts: Path, tmp_path: Path) -> 
     model = json.loads((folder / "config.json").read_text())["model"]
     edit_json(folder / "config.json", model={**model, "positions": "alibi"})
     with pytest.raises(InputError, match=r"does not fit its config: unexpected pos_embed\.W_pos"):
+        require_fitting(ModelConfig.from_dict({**model, "positions": "alibi"}), folder)
+    with pytest.raises(InputError, match=r"is not the one that run\.json describes"):
         load(folder)
     edit_json(folder / "config.json", model={**model, "positions": "learned and alibi"})
     with pytest.raises(InputError, match="a model has one kind of them"):

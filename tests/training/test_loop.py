@@ -21,9 +21,10 @@ import torch
 from torch.nn import functional as F
 
 from lt_interp.errors import InputError
-from lt_interp.files import read_json, sha256_file
+from lt_interp.files import sha256_file
 from lt_interp.model.initialisation import initialise_fan_in
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import read_json
 from lt_interp.stages import Stage
 from lt_interp.training.checkpoint import load
 from lt_interp.training.loop import Data, train

@@ -15,11 +15,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.errors import InputError
 from lt_interp.files import write_text
+from lt_interp.reading import format_version, read_json
 
 PAIRS = "prompt_pairs.json"
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,20 +117,16 @@ def read_pairs(path: Path) -> list[PromptPair]:
     Raises:
         InputError: It is not such a file.
     """
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["format_version"] != FORMAT_VERSION:
-            raise InputError(f"{path} has not format version {FORMAT_VERSION}; write it again")
-        return [PromptPair(**pair) for pair in stored["pairs"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a file of prompt pairs ({error!r}); restore it") from None
+    stored = read_json(path, schema="prompt_pairs")
+    return [PromptPair(**pair) for pair in stored["pairs"]]
 
 
 def write_pairs(path: Path, pairs: Iterable[PromptPair], *, chosen: dict[str, Any]) -> None:
     """Write pairs as JSON, one a line, with how they were chosen."""
     lines = ",\n".join("    " + json.dumps(asdict(pair), ensure_ascii=False) for pair in pairs)
     head = json.dumps(chosen, ensure_ascii=False)
-    text = f'{{\n  "format_version": {FORMAT_VERSION},\n  "chosen": {head},\n  "pairs": [\n'
+    version = format_version("prompt_pairs")
+    text = f'{{\n  "format_version": {version},\n  "chosen": {head},\n  "pairs": [\n'
     write_text(path, f"{text}{lines}\n  ]\n}}\n")
 
 
