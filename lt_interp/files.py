@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lt_interp.errors import InputError
+
+UNFINISHED = ".unfinished-"  # in the names of what is not in its place yet
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -24,7 +27,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -35,6 +38,10 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}{UNFINISHED}"
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -59,7 +66,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path)))
     try:
         yield temporary
         os.chmod(temporary, 0o755)
@@ -68,6 +75,20 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(folder: str | Path, *, older_than_seconds: float = 3600.0) -> None:
+    """Delete what processes left that were killed while they wrote.
+
+    Args:
+        folder: Where; folders in it are looked through too.
+        older_than_seconds: What is younger may be another process's that is still writing.
+    """
+    for path in Path(folder).rglob(f".*{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # renamed into its place since
+            if time.time() - path.stat().st_mtime < older_than_seconds:
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def require_empty(path: str | Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -30,7 +31,7 @@ def file_in(folder: str | Path, name: str) -> Path:
         InputError: What is there is a link out of the folder, or no ordinary file.
     """
     path = Path(folder) / name
-    if not path.resolve().is_relative_to(Path(folder).resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InputError(f"{path} is a link out of its folder; put the file itself there")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not an ordinary file; restore it")

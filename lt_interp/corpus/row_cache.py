@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Int64, UInt
@@ -20,10 +20,18 @@ from jaxtyping import Int64, UInt
 from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
-from lt_interp.files import cache_folder, new_folder, sha256_bytes, write_json
-from lt_interp.reading import read_json
+from lt_interp.files import (
+    cache_folder,
+    new_folder,
+    remove_unfinished,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
+from lt_interp.reading import file_in, read_json
 
-FORMAT = 1
+FORMAT = 2
+TOKENS, STARTS, KNOWN = "tokens.bin", "story_starts.npy", "files.json"
 BATCH_STORIES = 1_000
 
 _log = logging.getLogger(__name__)
@@ -82,18 +90,25 @@ class _Entry:
         return cache_folder() / "rows" / sha256_bytes(json.dumps(key).encode())[:32]
 
     def load(self, folder: Path) -> Arrays | None:
-        """Map a complete folder; None for one that is missing, partial or of other sizes."""
+        """Map a complete folder; None for one that is missing, partial or changed."""
         try:
-            sizes = read_json(folder / "sizes.json")
-            shape = (int(sizes["n_rows"]), self.width)
-            n_bytes = shape[0] * shape[1] * np.dtype(self.dtype).itemsize
-            if (folder / "tokens.bin").stat().st_size != n_bytes:
+            known = read_json(file_in(folder, KNOWN))
+            if not all(_is_known(folder, name, known) for name in (TOKENS, STARTS)):
                 return None
-            tokens = np.memmap(folder / "tokens.bin", dtype=self.dtype, mode="r", shape=shape)
-            starts = np.load(folder / "story_starts.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, KeyError, TypeError):
+            row_bytes = self.width * np.dtype(self.dtype).itemsize
+            shape = ((folder / TOKENS).stat().st_size // row_bytes, self.width)
+            tokens = np.memmap(folder / TOKENS, dtype=self.dtype, mode="r", shape=shape)
+            starts = np.load(folder / STARTS, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        return (tokens, starts) if starts.shape == (sizes["n_stories"],) else None
+        return tokens, starts
+
+
+def _is_known(folder: Path, name: str, known: Any) -> bool:
+    """Whether a file is the one that was written, its size looked at first."""
+    path = file_in(folder, name)
+    same_size = path.stat().st_size == known[name]["bytes"]
+    return same_size and sha256_file(path) == known[name]["sha256"]
 
 
 def _build(
@@ -104,6 +119,7 @@ def _build(
 ) -> Arrays:
     arrays = None
     try:
+        remove_unfinished(entry.folder.parent)
         with new_folder(entry.folder) as temporary:
             _write(entry, temporary, corpus, tokenizer, progress)
             # Mapped before the rename: what another process does to the cache is then no matter.
@@ -126,7 +142,7 @@ def _write(
     tokenizer: Tokenizer,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    with (folder / "tokens.bin").open("wb") as file:
+    with (folder / TOKENS).open("wb") as file:
         starts, n_tokens = _write_tokens(file, entry, corpus, tokenizer, progress)
         n_rows = n_tokens // entry.width
         if n_rows == 0:
@@ -136,8 +152,12 @@ def _write(
             )
         file.truncate(n_rows * entry.width * np.dtype(entry.dtype).itemsize)
     starts = starts[starts < n_rows * entry.width]
-    np.save(folder / "story_starts.npy", starts, allow_pickle=False)
-    write_json(folder / "sizes.json", {"n_rows": n_rows, "n_stories": len(starts)})
+    np.save(folder / STARTS, starts, allow_pickle=False)
+    known = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
+        for name in (TOKENS, STARTS)
+    }
+    write_json(folder / KNOWN, known)
 
 
 def _write_tokens(

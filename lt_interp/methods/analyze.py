@@ -13,6 +13,7 @@ from lt_interp.corpus.sources import Corpus, open_corpus
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import ROW_WIDTH, Rows, open_rows
 from lt_interp.errors import InputError
+from lt_interp.files import remove_unfinished
 from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
 from lt_interp.methods.progress_bar import progress_bar
 from lt_interp.methods.registry import Analysis, get_analysis
@@ -93,7 +94,8 @@ def family_folder(out: Path, family: str) -> Path:
 
 
 def forget_parts(out: Path, names: Iterable[str]) -> None:
-    """Delete what `analyze_into` kept of analyses that are complete."""
+    """Delete what `analyze_into` kept of analyses that are complete, and what a kill left."""
+    remove_unfinished(out)
     for name in names:
         shutil.rmtree(out / PARTS / name, ignore_errors=True)
     if (out / PARTS).is_dir() and not any((out / PARTS).iterdir()):

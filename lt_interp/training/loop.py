@@ -18,6 +18,7 @@ from torch import Tensor
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
+from lt_interp.files import remove_unfinished
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
@@ -100,8 +101,7 @@ def train(
         generator = torch.Generator().manual_seed(seed)
         INITIALISATIONS[recipe.initialisation](model, generator)
         optimizers = build_optimizers(model, recipe)
-        for unfinished in out.glob(f".{SNAPSHOT}.*"):  # a kill in the middle of writing leaves one
-            unfinished.unlink()
+        remove_unfinished(out, older_than_seconds=0.0)  # nobody else writes here
         progress = load_snapshot(out, model, optimizers, identity)
         forget_after(out, progress.step)
         if progress.step < total_steps:

@@ -13,7 +13,13 @@ from lt_interp.training.run_folder import METRICS
 
 
 def append_metrics(folder: Path, line: dict[str, Any]) -> None:
-    """Add one line."""
+    """Add one line.
+
+    Raises:
+        InputError: The folder is gone.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} was deleted while the run was under way; begin it again")
     with (folder / METRICS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -172,8 +172,8 @@ def test_other_corpora_tokenizers_and_widths_do_not_share_rows(
     assert len(list((cache / "rows").iterdir())) == 4
 
 
-@pytest.mark.parametrize("file", ["tokens.bin", "story_starts.npy", "sizes.json"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other"])
+@pytest.mark.parametrize("file", ["tokens.bin", "story_starts.npy", "files.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other", "flipped"])
 def test_a_broken_cache_is_built_anew(cache: Path, corpus: Corpus, file: str, damage: str) -> None:
     tokenizer = ByteIds()
     rows = open_rows(corpus, tokenizer, width=16)
@@ -182,7 +182,9 @@ def test_a_broken_cache_is_built_anew(cache: Path, corpus: Corpus, file: str, da
     content = path.read_bytes()
     path.unlink()
     if damage != "missing":
-        path.write_bytes({"empty": b"", "cut": content[:-3], "other": b"[1]"}[damage])
+        flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+        damages = {"empty": b"", "cut": content[:-3], "other": b"[1]", "flipped": flipped}
+        path.write_bytes(damages[damage])
     again = open_rows(corpus, tokenizer, width=16)
     assert tokenizer.texts_encoded == 80
     assert np.array_equal(again.tokens, tokens)

@@ -1,0 +1,98 @@
+"""A part of what `make soak` tries, and that its harness sees what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lt_interp.errors import InputError
+
+from . import fuzz, openers
+from .fuzz import one_case
+from .openers import OPENERS
+
+CASES = 400
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_changed_inputs_are_read_or_refused(part: int, good: Path, tmp_path: Path) -> None:
+    found = fuzz.fuzz(good, tmp_path, range(part, CASES, 4))
+    assert found.faults == []
+    assert sum(sum(counts.values()) for counts in found.outcomes.values()) == CASES // 4
+    totals = {said: sum(c[said] for c in found.outcomes.values()) for said in ("read", "refused")}
+    assert min(totals.values()) > 10, totals  # neither everything nor nothing is let in
+
+
+@pytest.mark.parametrize("kind", OPENERS)
+def test_the_good_inputs_are_read(kind: str, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    case = tmp_path / "case"
+    os.system(f"cp -r '{good / kind}' '{case}'")
+    OPENERS[kind](good, case, tmp_path / "out")
+
+
+def _raises(*_: Path) -> None:
+    raise KeyError("no such thing")
+
+
+def _says_nothing(*_: Path) -> None:
+    raise InputError("")
+
+
+def _writes_elsewhere(_good: Path, case: Path, _out: Path) -> None:
+    (case.parent.parent / "evil").write_text("evil")
+
+
+def _never_ends(*_: Path) -> None:
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("opener", "said"),
+    [
+        (_raises, "KeyError"),
+        (_says_nothing, "without a word"),
+        (_writes_elsewhere, "evil"),
+        (_never_ends, "more than 1 s"),
+    ],
+)
+def test_the_harness_sees_a_fault(
+    opener: openers.Open, said: str, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "LONGEST_SECONDS", 1)
+    monkeypatch.setattr(fuzz, "OPENERS", dict.fromkeys(OPENERS, opener))
+    _, _, fault = one_case(good, tmp_path, seed=3)
+    assert said in fault
+
+
+def test_the_harness_sees_memory(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "MOST_BYTES", 1000)
+    assert "a process held" in fuzz.fuzz(good, tmp_path, [0]).faults[-1]
+
+
+def test_weights_that_another_hash_vouches_for_are_another_model(
+    good: Path, tmp_path: Path
+) -> None:
+    """The opener of checkpoints compares logits: a change that gets past every check shows."""
+    from safetensors.torch import load_file, save_file
+
+    from lt_interp.files import sha256_file
+
+    case = tmp_path / "case"
+    os.system(f"cp -r '{good / 'checkpoint'}' '{case}'")
+    path = case / "run" / "model.safetensors"
+    weights = load_file(path)
+    weights["unembed.b_U"] += torch.arange(len(weights["unembed.b_U"])).half()
+    save_file(weights, path)
+    card = json.loads((case / "run" / "run.json").read_text())
+    card["weights_sha256"] = sha256_file(path)
+    (case / "run" / "run.json").write_text(json.dumps(card))
+    with pytest.raises(AssertionError, match="another model"):
+        openers.checkpoint(good, case, tmp_path)
