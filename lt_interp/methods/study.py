@@ -12,13 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
 from lt_interp.methods.result import RESULT, Progress, Result, join_tables, make_table
 from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.model.config import ModelConfig
+from lt_interp.model.finite import (
+    activation_not_finite,
+    finite_activations,
+    not_finite,
+    weight_not_finite,
+)
 from lt_interp.model.stage_model import StageModel
 
 LOGGER = logging.getLogger(__name__)
@@ -32,6 +40,7 @@ columns that name the model."""
 MODEL_COLUMNS = {"checkpoint": str, "stage": str, "train_seed": int}
 APPLIES = {**MODEL_COLUMNS, "applies": bool, "reason": str}
 STEPS = 1000  # of the progress of one model
+LOOKED_AT = 2  # rows through which every activation is looked at before
 # Folders of the package that only show what is saved, and what is no code of it.
 _AFTER_RESULTS = ("cli", "report", "figures", "trained")
 
@@ -182,11 +191,15 @@ def measure_one(
     """Open a model and measure it; its tables still lack the columns that name it.
 
     Raises:
-        InputError: It cannot be read, or does not fit the rows.
+        InputError: It cannot be read, does not fit the rows, or computes what is not finite.
     """
     model = checkpoint.load()
     check_rows(model, rows)
-    found = measure(model, share)
+    some = torch.from_numpy(rows.tokens[:LOOKED_AT, :-1].astype("int64")).to(model.W_E.device)
+    if weight_not_finite(model) or activation_not_finite(model, some):
+        raise InputError(not_finite(model, some))
+    with finite_activations(model):
+        found = measure(model, share)
     return Result(name=name, tables={key: make_table(columns[key], found[key]) for key in columns})
 
 

@@ -17,6 +17,7 @@ from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.samples import TEMPERATURE
 from lt_interp.methods.study import Study
 from lt_interp.methods.workers import Share, Workers
+from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training.loop import Data, train
@@ -63,7 +64,7 @@ def two_sentences(
         command=command, keep=keep, workers=workers, options={"steps": STEPS},
     )  # fmt: skip
     tables = study.each(
-        partial(_measure, seed=seed), columns={"losses": LOSSES, "samples": SAMPLES}
+        partial(_measure, seed=seed), columns={"losses": LOSSES, "samples": SAMPLES}, needs=_needs
     )
     notes = {
         "text": f"{TEXT[:48]!r}, 20 times",
@@ -72,6 +73,11 @@ def two_sentences(
         "sampling": f"temperature {TEMPERATURE}, top-p {TOP_P}, {NEW_TOKENS} tokens",
     }
     return study.result(tables, notes=notes)
+
+
+def _needs(config: ModelConfig) -> str | None:
+    read = ROW_TOKENS - 1
+    return f"reads {config.n_ctx} tokens, a slice has {read}" if config.n_ctx < read else None
 
 
 def _measure(model: StageModel, share: Share, *, seed: int) -> dict[str, list[dict[str, Any]]]:

@@ -24,6 +24,15 @@ def append_metrics(folder: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
+def is_finite(line: dict[str, Any]) -> bool:
+    """Whether no number of a line is NaN or infinite."""
+    try:
+        json.dumps(line, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """All lines of a run; a last line that an interruption cut short is left out."""
     path = file_in(folder, METRICS)

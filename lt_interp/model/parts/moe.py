@@ -6,6 +6,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import Experts, ModelConfig
@@ -28,7 +29,8 @@ class MixtureOfExperts(nn.Module):
     def __init__(self, config: ModelConfig, experts: Experts) -> None:
         super().__init__()
         self.gated = experts.gated
-        self.router = nn.Linear(config.d_model, experts.count, bias=False)
+        # its first weights come with all others, not from the global generator
+        self.router = skip_init(nn.Linear, config.d_model, experts.count, bias=False)
         self.experts = nn.ModuleList(MLP(config) for _ in range(experts.count))
         self.hook_expert_weights = HookPoint()
         self.hook_expert_indices = HookPoint()
