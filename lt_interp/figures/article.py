@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from lt_interp.figures.labels import stage_label, step_name
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND, legend_above
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 from lt_interp.methods.significance import FDR
 
@@ -51,7 +51,8 @@ def gains_heatmap(result: Result, ax: Axes, *, by: Sequence[str]) -> Axes:
     names = [f"{stage_label(stage)}, after {_short(previous[stage])}" for stage in stages]
     ax.set_yticks(np.arange(len(stages)) + 0.5, names)
     middle = np.arange(len(classes)) + 0.5
-    ax.set_xticks(middle, classes, rotation=35, ha="left", rotation_mode="anchor")
+    shown = [label(name) for name in classes]
+    ax.set_xticks(middle, shown, rotation=35, ha="left", rotation_mode="anchor")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -166,7 +167,7 @@ def expert_words(result: Result, ax: Axes) -> Axes:
             markersize=6, capsize=3, label=f"ours, {stage_label(str(stage))}",
         )  # fmt: skip
         ax.axvline(rows["load"].iloc[0], color=colours[stage], linewidth=1.5, linestyle=":")
-    ax.set_yticks(range(len(words)), [visible(word) for word in words])
+    ax.set_yticks(range(len(words)), [label(word) for word in words])
     ax.set_ylim(len(words) - 0.4, -0.6)
     ax.set_xlim(-0.02, 1.02)
     ax.grid(visible=False, axis="y")

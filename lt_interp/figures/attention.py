@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 
 from lt_interp.figures.labels import stage_label
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 CMAP = "viridis"
@@ -85,7 +85,7 @@ def _heatmap(ax: Axes, cells: pd.DataFrame) -> AxesImage:
     if n <= NUMBERS_UP_TO:
         _numbers(ax, weights)
     tokens = cells[cells["query"] == cells["key"]].sort_values("key")["key_token"]
-    labels = [visible(token) for token in tokens]
+    labels = [label(token) for token in tokens]
     fits = min(13.0, 0.85 * 72 * _side(n) / n)  # points: one label below the other
     ax.set_xticks(range(n), labels, rotation=90, fontsize=fits)
     ax.set_yticks(range(n), labels, fontsize=fits)

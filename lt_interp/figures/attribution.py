@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from lt_interp.figures.labels import stage_label
 from lt_interp.figures.logit_lens import token_label
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 COLOURS = "RdBu_r"
@@ -25,7 +26,7 @@ _NAMES = {
 def component_label(component: str) -> str:
     """A part as readers meet it: `"FFN 1"` for `"1_mlp_out"`; a head stays `"L1H0"`."""
     layer = re.fullmatch(r"(\d+)_mlp_out", component)
-    return f"FFN {layer[1]}" if layer else _NAMES.get(component, component)
+    return f"FFN {layer[1]}" if layer else _NAMES.get(component, label(component))
 
 
 def component_order(table: pd.DataFrame) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lt_interp.figures.visible import label
+
 _STEPS = {
     "01_bag_of_words": "Bag of words",
     "02_bow_position": "+ Position",
@@ -23,12 +25,12 @@ _STEPS = {
 
 def step_name(stage: str) -> str:
     """The article's name of a step, such as `"+ Attention"`; the id of a stage it does not know."""
-    return _STEPS.get(stage, stage)
+    return _STEPS.get(stage, label(stage))
 
 
 def stage_label(stage: str) -> str:
     """The number of a stage and its step, such as `"04 + Attention"`: short and unambiguous."""
-    return f"{stage.split('_')[0]} {_STEPS[stage]}" if stage in _STEPS else stage
+    return f"{stage.split('_')[0]} {_STEPS[stage]}" if stage in _STEPS else label(stage)
 
 
 def perplexity_text(value: float) -> str:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from lt_interp.figures.labels import stage_label
 from lt_interp.figures.save import NEUTRAL, OURS
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 # seaborn's "colorblind" palette and as many markers: a line is known by either.
@@ -40,8 +40,7 @@ def point_label(point: str) -> str:
 
 def token_label(token: str) -> str:
     """A token as readers see it, cut where it would not fit a figure."""
-    text = visible(token)
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return label(token, LETTERS)
 
 
 def streams(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from lt_interp.figures.labels import main_runs
 from lt_interp.figures.moe_routing import POOLED, run_label
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, plain_log_axis
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 COLOURS = (OURS, ARTICLE, NEUTRAL)
@@ -79,7 +79,7 @@ def _panel(ax: Axes, tokens: pd.DataFrame) -> None:
     ax.set_ylim(0.47, 1.06)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for row in _named(tokens):
-        ax.annotate(visible(row.token), (row.n_decisions, row.share), (0, 7),
+        ax.annotate(label(row.token), (row.n_decisions, row.share), (0, 7),
                     textcoords="offset points", ha="center", fontsize=11)  # fmt: skip
     if len(tokens):
         plain_log_axis(ax, "x")

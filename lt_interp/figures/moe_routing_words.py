@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from lt_interp.figures.labels import stage_label
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND, legend_above
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 STYLES = ((OURS, "o"), (SECOND, "s"), (NEUTRAL, "^"))
@@ -48,7 +48,7 @@ def article_words(result: Result, ax: Axes) -> Axes:
             label="article")  # fmt: skip
     ax.axvline(0.8, color=NEUTRAL, linestyle="--", linewidth=1.3)
     ax.set_yticks(list(height.values()), [
-        f"{visible(row.word)}  (expert {row.article_expert})" for row in order.itertuples()
+        f"{label(row.word)}  (expert {row.article_expert})" for row in order.itertuples()
     ])  # fmt: skip
     ax.set_ylim(len(height) - 0.4, -0.6)
     ax.set_xlim(-0.03, 1.03)

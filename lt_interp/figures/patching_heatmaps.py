@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from lt_interp.figures.activation_patching import focus_stage, part_label, stream_stages
 from lt_interp.figures.labels import stage_label
-from lt_interp.figures.visible import visible
+from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
 ROLES = ("differing", "between", "last")
@@ -196,5 +196,5 @@ def _heatmap(ax: Axes, grid: pd.DataFrame, *, title: str) -> None:
 
 def _token(clean: str, corrupt: str) -> str:
     if clean == corrupt:
-        return visible(clean)
-    return f"{visible(clean)}\n{visible(corrupt)}"
+        return label(clean)
+    return f"{label(clean)}\n{label(corrupt)}"

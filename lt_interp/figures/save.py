@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lt_interp.files import write_bytes
+from lt_interp.figures.visible import seen
+from lt_interp.files import write_text
 
 # seaborn's "colorblind" palette, by what each colour stands for on every page.
 OURS, ARTICLE, SECOND, NEUTRAL = "#0173B2", "#DE8F05", "#CC78BC", "#56616B"
@@ -68,11 +70,12 @@ def save_svg(
         size: Width and height in inches.
         panels: Rows and columns of axes.
     """
-    with style():
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # letters are not drawn here
         figure = draw_figure(Figure, draw, size=size, panels=panels)
-        buffer = io.BytesIO()
+        buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    write_bytes(path, buffer.getvalue())
+    write_text(path, seen(buffer.getvalue()))
 
 
 def draw_figure(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -97,27 +98,38 @@ def build_pages(
     if progress is not None:
         progress(len(names), len(names), "index")
     results = {name: done[name] for name in names}
-    if family == "ladder":
-        index = {
-            "title": TITLE, "families": family_links(out), **index_context(results, PAGES)
-        }  # fmt: skip
-        write_text(out / "index.md", render("index.md.j2", index))
-    else:
-        write_text(out / "index.md", render("family.md.j2", family_context(family, results, PAGES)))
+    with _drawn_from(f"the results in {out}", "lt-interp report"):
+        write_text(out / "index.md", _index(out, family, results))
     return [out / "index.md", *(out / name / "report.md" for name in names)]
+
+
+def _index(out: Path, family: str, results: Mapping[str, Result]) -> str:
+    """The front page of an article."""
+    if family != "ladder":
+        return render("family.md.j2", family_context(family, results, PAGES))
+    context = {"title": TITLE, "families": family_links(out), **index_context(results, PAGES)}
+    return render("index.md.j2", context)
+
+
+@contextmanager
+def _drawn_from(what: str, command: str) -> Iterator[None]:
+    """Say that results are not what a page needs, where that is what went wrong."""
+    try:
+        yield
+    except _NOT_OURS as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"no page can be drawn from {what} ({type(error).__name__}: {error}); another version "
+            f"made it, or it was changed: run {command} again, or delete the folder"
+        ) from error
 
 
 def _saved_page(out: Path, name: str, share: Share) -> Result:
     """The page of one saved result, and the result."""
     result = Result.load(out / name)
-    try:
+    with _drawn_from(str(out / name / RESULT), f"lt-interp analyze {name}"):
         _build_page(out / name, PAGES[name], result)
-    except _NOT_OURS as error:
-        raise InputError(
-            f"no page can be drawn from {out / name / RESULT} ({type(error).__name__}: {error}); "
-            f"another version made it, or it was changed: run lt-interp analyze {name} again, or "
-            "delete the folder"
-        ) from error
     return result
 
 

@@ -48,7 +48,8 @@ def links(results: Mapping[str, Result], pages: Mapping[str, Page]) -> list[dict
 def _corpora(results: Mapping[str, Result], pages: Mapping[str, Page]) -> list[str]:
     """One paragraph for every corpus in use; with more than one, which pages it is behind."""
     paragraphs: dict[str, list[str]] = {}
-    for name, result in results.items():
+    on_stories = {name: result for name, result in results.items() if "corpus" in result.meta}
+    for name, result in on_stories.items():
         paragraphs.setdefault(corpus_sentences(result.meta), []).append(pages[name].title)
     if len(paragraphs) == 1:
         return list(paragraphs)

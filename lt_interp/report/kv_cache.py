@@ -7,7 +7,7 @@ from typing import Any
 
 from lt_interp.figures import kv_cache as figure
 from lt_interp.methods.result import Result
-from lt_interp.report.markdown import code, table
+from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import count, extremes, small
 from lt_interp.report.page import Drawing, Page
 
@@ -34,7 +34,7 @@ def _context(result: Result) -> dict[str, Any]:
     return {
         "headline": _headline(result),
         "tokens": table(headers, rows, align="lrrrrrr"),
-        "notes": [f"{name}: {text}" for name, text in notes.items()],
+        "notes": [plain(f"{name}: {text}") for name, text in notes.items()],
         "command": code(result.meta["command"]),
         "figure": FIGURE,
     }

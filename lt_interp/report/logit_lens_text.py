@@ -73,7 +73,8 @@ def _largest_step(rows: pd.DataFrame) -> str:
     step = steps.loc[steps["change_from_previous_nats"].idxmin()]
     if step["change_from_previous_nats"] >= 0:
         return "No part after the embeddings lowers it."
-    return f"The part that lowers it most is {point_label(step['point'])}, by {_change(step)} nats."
+    point = plain(point_label(step["point"]))
+    return f"The part that lowers it most is {point}, by {_change(step)} nats."
 
 
 def _change(step: Any) -> str:

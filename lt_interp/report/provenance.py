@@ -92,7 +92,7 @@ def how_made(meta: dict[str, Any]) -> dict[str, str]:
         "command": code(meta["command"]),
         "corpus": f"{code(corpus['name'])}, split {plain(corpus['split'])}, "
         f"sha256 {code(corpus['sha256'])}",
-        "seed": str(meta["seed"]),
+        "seed": plain(str(meta["seed"])),
         "versions": versions,
         "made_on": plain(str(meta["made_on"])),
         "notes": "\n".join(f"- {plain(note)}" for note in _notes(meta)),

@@ -1,0 +1,100 @@
+"""Pages are safe to open: what others wrote is shown, and does nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from lt_interp.report.build import build_pages
+
+from .hostile import (
+    BROWSER,
+    HOSTILE,
+    SVG_TAGS,
+    TAGS,
+    as_html,
+    browse,
+    make_hostile,
+    wrong_in,
+)
+from .inputs import ROOT
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: file:"
+RESULTS = {
+    path.parent.name: path
+    for place in ("numpy_gpt", "four_layer_gpt", "char_ablations", "")  # of two the last
+    for path in sorted((ROOT / "reports" / place).glob("*/result.json"))
+    if place != "numpy_gpt" or path.parent.name == "two_sentences"
+}
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every page, from results that hold hostile text wherever text of others was."""
+    out = tmp_path_factory.mktemp("pages")
+    n_texts = {name: make_hostile(path, out / name) for name, path in RESULTS.items()}
+    assert sum(n_texts.values()) > 1_000
+    build_pages(out)
+    return out
+
+
+def documents(pages: Path) -> list[Path]:
+    return sorted(pages.rglob("*.md"))
+
+
+def test_every_page_is_drawn(pages: Path) -> None:
+    assert {path.parent.name for path in documents(pages)} == {*RESULTS, pages.name}
+    text = "".join(path.read_text(encoding="utf-8") for path in documents(pages))
+    assert "&lt;script&gt;document.title='owned'" in text
+    assert "<script" not in text
+
+
+def test_no_page_holds_anything_but_a_page(pages: Path) -> None:
+    wrong = {
+        str(path.relative_to(pages)): found
+        for path in documents(pages)
+        if (found := wrong_in(as_html(path.read_text(encoding="utf-8")), TAGS))
+    }
+    assert wrong == {}
+
+
+def test_no_figure_holds_anything_but_a_figure(pages: Path) -> None:
+    wrong = {
+        str(path.relative_to(pages)): found
+        for path in sorted(pages.rglob("*.svg"))
+        if (found := wrong_in(path.read_text(encoding="utf-8"), SVG_TAGS))
+    }
+    assert wrong == {}
+    for path in pages.rglob("*.svg"):
+        ElementTree.fromstring(path.read_bytes())  # no character in it that XML has not
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if "owned" in text or "evil" in text])
+def test_the_check_sees_what_is_not_escaped(text: str) -> None:
+    seen = wrong_in(as_html(f"A token {text} here.\n\n{text}\n"), TAGS)
+    shown_by_github_alone = text.startswith(("https:", "www.", "'\""))
+    dead = "javascript:" in text  # which the renderer refuses itself
+    assert bool(seen) != (shown_by_github_alone or dead)
+
+
+@needs_browser
+def test_a_browser_runs_nothing_and_calls_nobody(pages: Path) -> None:
+    body = "".join(as_html(path.read_text(encoding="utf-8")) for path in documents(pages))
+    figures = (path.read_text(encoding="utf-8") for path in sorted(pages.rglob("*.svg")))
+    body += "".join(figure[figure.index("<svg") :] for figure in figures)
+    for policy in (None, POLICY):
+        document, refused, called = browse(body, policy=policy)
+        assert "<title>page</title>" in document
+        assert (refused, called) == ("", [])
+
+
+@needs_browser
+def test_the_browser_would_run_and_call() -> None:
+    script = HOSTILE[0]
+    assert "<title>owned</title>" in browse(script)[0]
+    assert "<title>page</title>" in browse(script, policy=POLICY)[0]
+    assert browse(script, policy=POLICY)[1] != ""
+    assert "evil.example" in "".join(browse("<img src=http://evil.example/a.png>")[2])
