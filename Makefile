@@ -5,15 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := .venv-oracle
+LOWEST := .venv-lowest
 # Test files that run at a time; each takes one core.
 JOBS ?= 2
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint train bench notebook oracle compat clean
+.PHONY: help report test test-lowest soak lint train bench notebook oracle compat clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 report: $(INSTALLED)  ## write the pages under reports/ (CORPUS=path for other stories)
 	@$(BIN)/lt-interp report $(if $(CORPUS),--corpus "$(CORPUS)")
@@ -23,6 +24,12 @@ report: $(INSTALLED)  ## write the pages under reports/ (CORPUS=path for other s
 test: $(INSTALLED)  ## run the tests
 	@$(BIN)/python -m tests.compat.sdist || true
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test-lowest: $(LOWEST)/.installed  ## run the tests with the lowest versions of all dependencies
+	@OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile
+
+soak: $(INSTALLED)  ## kill, fill up and make up on a large scale; writes docs/reliability.md
+	@$(BIN)/python -m tests.reliability
 
 lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
 	@$(BIN)/ruff check .
@@ -46,7 +53,7 @@ compat: $(INSTALLED)  ## run TransformerLens's own tests on the stages (docs/com
 	@$(BIN)/python -m tests.compat
 
 clean:  ## remove .venv, builds and caches (never runs/, trained/ or reports/)
-	@rm -rf $(VENV) $(ORACLE) build dist .compat .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(ORACLE) $(LOWEST) build dist .compat .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -55,6 +62,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "building $(VENV) with $$($(PYTHON) --version) (a few minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The lower end of every range in pyproject.toml; torch brings gigabytes with it there.
+$(LOWEST)/.installed: pyproject.toml tests/lowest.py
+	@echo "building $(LOWEST) (a few minutes, once)"
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(PYTHON) tests/lowest.py > $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check \
+	  -c $(LOWEST)/constraints.txt -e '.[dev]'
 	@touch $@
 
 # Its own environment, since the last release with HookedTransformer is not the one we build on.

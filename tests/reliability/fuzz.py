@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lt_interp.errors import InputError
 
 from .mutations import mutate
@@ -54,6 +56,7 @@ def fuzz(good: Path, work: Path, seeds: Iterable[int]) -> Findings:
         work: An empty folder for the cases.
         seeds: Which; a seed decides the kind and the change.
     """
+    torch.set_num_threads(1)
     findings = Findings()
     for seed in seeds:
         kind, said, fault = one_case(good, work, seed)
