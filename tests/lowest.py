@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def lowest(requirement: str) -> str | None:
-    """`name==version` of a requirement such as `"rich>=13.8,<16"`.
+    """`name==version` of a requirement such as `"rich>=14.3,<16"`.
 
     Example:
-        >>> lowest("rich>=13.8,<16")
-        'rich==13.8'
+        >>> lowest("rich>=14.3,<16")
+        'rich==14.3'
     """
     found = re.match(r"([\w-]+)>=([\w.]+)", requirement)
     return f"{found[1]}=={found[2]}" if found else None

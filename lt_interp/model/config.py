@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from lt_interp.errors import InputError
@@ -221,6 +222,11 @@ class ModelConfig:
         return cls(**values)
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,), "bool": (bool,), "float": (float,), "str": (str,), "str | None": (str, NoneType),
+}  # fmt: skip
+
+
 def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
     """A dictionary whose keys are fields of `cls` and whose plain values have the fields' types."""
     fields = {field.name: str(field.type) for field in dataclasses.fields(cls)}
@@ -230,7 +236,7 @@ def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
     if unknown:
         raise InputError(f"{what} has unknown fields {', '.join(unknown)}; known: {list(fields)}")
     for name, value in values.items():
-        wanted = {"int": int, "bool": bool, "float": float}.get(fields[name])
-        if wanted and type(value) is not wanted:
+        wanted = _TYPES.get(fields[name])
+        if wanted and type(value) not in wanted:
             raise InputError(f"{what}: {name} must be of type {fields[name]}, not {value!r}")
     return dict(values)
