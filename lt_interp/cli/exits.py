@@ -47,7 +47,9 @@ class ExitStatus(TyperGroup):
 
 
 def _exit(message: str, status: int) -> typer.Exit:
-    note(f"error: {' '.join(message.split())}")
+    line = " ".join(message.split())
+    # what a file is called or holds may be anything, also what moves a terminal's cursor
+    note(f"error: {''.join(c if c.isprintable() else ascii(c)[1:-1] for c in line)}")
     return typer.Exit(status)
 
 

@@ -69,6 +69,11 @@ def test_a_corpus_that_cannot_be_read(what: str, run: Any, tmp_path: Path) -> No
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_what_would_move_a_terminals_cursor_is_written_out(run: Any) -> None:
+    said = run("tokenizer", "coverage", "--corpus", "\x1b[2Jgone\u202e.txt")
+    check_line(said, r"\x1b[2Jgone\u202e.txt does not exist")
+
+
 @pytest.mark.parametrize("what", ["missing path", "empty file", "not UTF-8"])
 def test_a_corpus_that_cannot_be_scored(what: str, run: Any, runs: Path, tmp_path: Path) -> None:
     make, parts = CORPORA[what]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from typer.testing import CliRunner
 
+from lt_interp.cli.app import app
 from lt_interp.report.build import build_pages
 
 from .hostile import (
@@ -98,3 +101,27 @@ def test_the_browser_would_run_and_call() -> None:
     assert "<title>page</title>" in browse(script, policy=POLICY)[0]
     assert browse(script, policy=POLICY)[1] != ""
     assert "evil.example" in "".join(browse("<img src=http://evil.example/a.png>")[2])
+
+
+def test_a_report_on_hostile_stories_prompts_and_names(good: Path, tmp_path: Path) -> None:
+    """From a corpus to pages: what the stories, a file, a folder and a prompt are called."""
+    name = "<img src=x onerror=\"document.title='owned'\">"
+    stories = "\n<|endoftext|>\n".join(f"{text.strip()} the dog sat. " * 3 for text in HOSTILE)
+    corpus = tmp_path / f"{name}.txt"
+    corpus.write_text(stories, encoding="utf-8")
+    checkpoint = shutil.copytree(good / "checkpoint" / "run", tmp_path / f"{name}[a](b)")
+    out = tmp_path / "pages"
+    common = ["--corpus", corpus, "--stage", checkpoint, "--out", out, "--workers", "1"]
+    prompts = ["--prompt", "<b>the</b>", "--prompt", "[d](https://a.b)"]
+    asked = [["report", *common]]
+    asked += [["analyze", n, *common, *prompts] for n in ("evolution", "attention", "logit_lens")]
+    asked += [["xray", "<script>the", "--stage", checkpoint, "--out", out / "xray.md"]]
+    for words in asked:
+        done = CliRunner().invoke(app, [str(word) for word in words], prog_name="lt-interp")
+        assert done.exit_code == 0, done.output
+    for path in out.rglob("*.md"):
+        assert wrong_in(as_html(path.read_text(encoding="utf-8")), TAGS) == [], path
+    for path in out.rglob("*.svg"):
+        assert wrong_in(path.read_text(encoding="utf-8"), SVG_TAGS) == [], path
+        ElementTree.fromstring(path.read_bytes())
+    assert len(list(out.rglob("*.md"))) > 6
