@@ -15,18 +15,12 @@ import pandas as pd
 import torch
 
 from lt_interp.corpus.windows import Rows
-from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
 from lt_interp.methods.result import RESULT, Progress, Result, join_tables, make_table
 from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.model.config import ModelConfig
-from lt_interp.model.finite import (
-    activation_not_finite,
-    finite_activations,
-    not_finite,
-    weight_not_finite,
-)
+from lt_interp.model.finite import finite_activations, require_finite
 from lt_interp.model.stage_model import StageModel
 
 LOGGER = logging.getLogger(__name__)
@@ -196,8 +190,7 @@ def measure_one(
     model = checkpoint.load()
     check_rows(model, rows)
     some = torch.from_numpy(rows.tokens[:LOOKED_AT, :-1].astype("int64")).to(model.W_E.device)
-    if weight_not_finite(model) or activation_not_finite(model, some):
-        raise InputError(not_finite(model, some))
+    require_finite(model, some)
     with finite_activations(model):
         found = measure(model, share)
     return Result(name=name, tables={key: make_table(columns[key], found[key]) for key in columns})

@@ -42,6 +42,16 @@ def activation_not_finite(model: StageModel, tokens: Int[Tensor, "batch pos"]) -
     return found[0] if found else None
 
 
+def require_finite(model: StageModel, tokens: Int[Tensor, "batch pos"]) -> None:
+    """Look at every weight, and at every activation when a model reads tokens.
+
+    Raises:
+        InputError: One holds NaN or infinity; the message names it.
+    """
+    if weight_not_finite(model) or activation_not_finite(model, tokens):
+        raise InputError(not_finite(model, tokens))
+
+
 @contextmanager
 def finite_activations(model: StageModel) -> Iterator[None]:
     """Refuse to measure numbers that are none, whatever a model reads and is changed by.

@@ -12,6 +12,7 @@ from lt_interp.model.finite import (
     activation_not_finite,
     finite_activations,
     not_finite,
+    require_finite,
     weight_not_finite,
 )
 from lt_interp.model.stage_model import StageModel
@@ -40,6 +41,8 @@ def test_a_weight_is_named(name: str, value: float) -> None:
     with torch.no_grad():
         dict(new.named_parameters())[name].view(-1)[3] = value
     assert weight_not_finite(new) == name
+    with pytest.raises(InputError, match=f"the weight {name} holds NaN"):
+        require_finite(new, TOKENS)
     assert f"the weight {name} holds NaN" in not_finite(new, None)
 
 
