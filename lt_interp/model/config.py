@@ -235,6 +235,9 @@ def _checked(cls: type, values: Any, what: str) -> dict[str, Any]:
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise InputError(f"{what} has unknown fields {', '.join(unknown)}; known: {list(fields)}")
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
+    if lacking := [name for name in needed if name not in values]:
+        raise InputError(f"{what} lacks {', '.join(lacking)}")
     for name, value in values.items():
         wanted = _TYPES.get(fields[name])
         if wanted and type(value) not in wanted:

@@ -101,7 +101,7 @@ def test_the_file_is_strict_json_with_null_for_what_is_missing(tmp_path: Path) -
 
 def test_csv_holds_the_same_numbers(tmp_path: Path) -> None:
     example().save(tmp_path)
-    table = pd.read_csv(tmp_path / "first.csv")
+    table = pd.read_csv(tmp_path / "first.csv", float_precision="round_trip")
     assert table["loss_nats"].tolist()[1] == 0.1 + 0.2
     assert table["maybe"].isna().tolist() == [False, True, True]
 

@@ -123,7 +123,7 @@ class Row:
             *rows,
             cls("all changed inputs", f"{total:,}",
                 f"{len(found.faults)} tracebacks, hangs, files elsewhere or codes run; at most "
-                f"{peak} in a process"),
+                f"{peak} taken by a process"),
         ]  # fmt: skip
 
     @classmethod
