@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from jinja2 import UndefinedError
+
 from lt_interp.errors import InputError
 from lt_interp.figures.save import save_svg
 from lt_interp.files import write_text
@@ -35,7 +37,9 @@ LOGGER = logging.getLogger(__name__)
 TITLE = "The ladder at a glance"
 RESULT = "result.json"
 # What a page meets in tables that are not those of its analysis.
-_NOT_OURS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_NOT_OURS = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UndefinedError,
+)  # fmt: skip
 
 # The page of every analysis, in the order of the index.
 PAGES: dict[str, Page] = {

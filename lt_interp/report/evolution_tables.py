@@ -84,7 +84,7 @@ def seeds_table(ladder: pd.DataFrame) -> str:
 
 def _seed(value: object) -> str:
     """A seed; a dash where it is not on record, as of a converted checkpoint."""
-    return MISSING if pd.isna(value) else str(value)
+    return MISSING if pd.isna(value) else plain(str(value))
 
 
 def pairs_table(pairs: pd.DataFrame) -> str:

@@ -99,7 +99,7 @@ def tokens_table(tokens: pd.DataFrame) -> str:
         top = some.nlargest(TOP_TOKENS, "n_decisions")
         cells = [f"{code(row.token)} {percent(row.share)}" for row in top.itertuples()]
         one = some.iloc[0]
-        rows.append([run(one), plain(one["layer"]), str(one["expert"]), count(len(some)),
+        rows.append([run(one), plain(one["layer"]), plain(str(one["expert"])), count(len(some)),
                      ", ".join(cells)])  # fmt: skip
     return table(["run", "layer", "expert as stored", "tokens over 80%", "the most frequent"], rows,
                  align="lllrl")  # fmt: skip
@@ -131,7 +131,7 @@ def words_table(words: pd.DataFrame) -> str:
             f"({count(first['article_count'])}/{count(first['article_total'])})"
         )
         rows.append([
-            code(str(word)), str(first["article_expert"]), percent(first["article_printed"]),
+            code(str(word)), plain(str(first["article_expert"])), percent(first["article_printed"]),
             counted if known else MISSING,
             *(_our_word(of.loc[name]) for name in runs["checkpoint"]),
         ])  # fmt: skip
@@ -228,7 +228,7 @@ def feeling_shares_table(shares: pd.DataFrame) -> str:
 def load_table(load: pd.DataFrame) -> str:
     """The load of each expert."""
     rows = [
-        [run(row), plain(row.layer), str(row.expert), _common(row.common_expert),
+        [run(row), plain(row.layer), plain(str(row.expert)), _common(row.common_expert),
          percent(row.share), ends(row.low, row.high, percent), count(row.n_decisions),
          count(row.n_stories)]
         for row in load.itertuples()

@@ -69,7 +69,7 @@ def experts_table(experts: pd.DataFrame) -> str:
                "95% interval", "wrong donor", "KL (nats)", "changed", "q", "pairs"]  # fmt: skip
     rows = [
         [
-            plain(stage_label(row.stage)), plain(row.patched), str(row.layer),
+            plain(stage_label(row.stage)), plain(row.patched), plain(str(row.layer)),
             MISSING if pd.isna(row.expert) else str(int(row.expert)), plain(row.position_role),
             plain(row.direction), share(row.recovery), ends(row.low, row.high, share),
             with_ends(row.donor_recovery, row.donor_low, row.donor_high, _share),

@@ -152,7 +152,7 @@ def _predictions_table(predictions: pd.DataFrame) -> str:
         cells = {row.rank: f"{code(row.token)} {percent(row.probability)}"
                  for row in group.itertuples()}  # fmt: skip
         rows.append([plain(stage_label(stage)), code(sentence), *(cells[rank] for rank in ranks)])
-    headers = ["stage", "after", *(str(rank) for rank in ranks)]
+    headers = ["stage", "after", *(plain(str(rank)) for rank in ranks)]
     return table(headers, rows, align="l" * len(headers))
 
 

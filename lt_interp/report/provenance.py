@@ -136,7 +136,7 @@ def _checkpoints(models: dict[str, dict[str, Any]]) -> str:
             plain(stage_label(card["stage"])),
             code(card["weights_sha256"][:SHORT]),
             _recipe(card),
-            str(_or_dash(card["seed"])),
+            plain(str(_or_dash(card["seed"]))),
             count(card["tokens_seen"]),
             perplexity(perplexity_of(card["val_loss_nats"])),
         ]

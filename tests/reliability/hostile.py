@@ -94,7 +94,6 @@ def make_hostile(result: Path, out: Path) -> int:
         table["rows"] = changed(table["rows"])
     own -= set(_strings(stored["meta"]))
     stored["meta"] = {key: changed(value) for key, value in stored["meta"].items()}
-    stored["meta"]["seed"] = HOSTILE[0]
     out.mkdir(parents=True)
     (out / RESULT).write_text(json.dumps(stored), encoding="utf-8")
     return len(new)
