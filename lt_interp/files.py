@@ -52,7 +52,7 @@ def _flush(folder: Path) -> None:
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.name}{UNFINISHED}"
+    return f".{path.name[:50]}{UNFINISHED}"
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -75,17 +75,22 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     Yields:
         The temporary folder to write into.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # of a link what it leads to
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path)))
+    temporary, old = (
+        Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path))) for _ in range(2)
+    )
     try:
         yield temporary
         os.chmod(temporary, 0o755)
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, old)  # for a moment there is none, never half of one
         os.replace(temporary, path)
     finally:
+        if not path.exists() and any(old.iterdir()):
+            os.replace(old, path)
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_unfinished(folder: str | Path, *, older_than_seconds: float = 3600.0) -> None:
@@ -99,7 +104,7 @@ def remove_unfinished(folder: str | Path, *, older_than_seconds: float = 3600.0)
         with suppress(FileNotFoundError):  # renamed into its place since
             if time.time() - path.stat().st_mtime < older_than_seconds:
                 continue
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def require_empty(path: str | Path) -> None:

@@ -20,6 +20,18 @@ LARGEST_BYTES = 2**26  # of a file that is read whole; the largest saved result 
 LARGEST_VALUES = 2**23  # of a JSON file: each takes some fifty bytes when it is read
 
 
+def place_in(folder: str | Path, name: str) -> Path:
+    """A place in a folder that somebody may have sent, or may have put links into.
+
+    Raises:
+        InputError: It leads out of the folder.
+    """
+    path = Path(folder) / name
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(f"{path} is a link out of its folder; put what it leads to there itself")
+    return path
+
+
 def file_in(folder: str | Path, name: str) -> Path:
     """A file of a folder that somebody may have sent.
 
@@ -30,9 +42,7 @@ def file_in(folder: str | Path, name: str) -> Path:
     Raises:
         InputError: What is there is a link out of the folder, or no ordinary file.
     """
-    path = Path(folder) / name
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise InputError(f"{path} is a link out of its folder; put the file itself there")
+    path = place_in(folder, name)
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not an ordinary file; restore it")
     return path

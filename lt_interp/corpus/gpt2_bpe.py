@@ -25,6 +25,7 @@ MERGES_FILE = "vocab.bpe"
 LICENSE_FILE = "LICENSE"
 VERSION_LINE = "#version: 0.2"
 END_OF_TEXT = "<|endoftext|>"
+MOST_MERGES = 50_001  # with the version line
 BATCH_TEXTS = 1_000
 REMEMBERED = 200_000  # words, after which the memory of their ids begins anew
 # No merge reaches across the place before a single space: GPT-2 splits text there first. Asked for
@@ -167,6 +168,8 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder that holds GPT-2's {MERGES_FILE}")
     lines = read_text(path).splitlines()
+    if len(lines) > MOST_MERGES:
+        raise InputError(f"{path} has {len(lines):,} lines, GPT-2 has 50,000 merges; restore it")
     known = set(byte_letters())
     merges: list[tuple[str, str]] = []
     for line in lines:

@@ -19,9 +19,9 @@ DELIMITER = "<|endoftext|>"
 PARQUET_BATCH_ROWS = 1_000
 LARGEST_STORY_BYTES = 2**26  # more is no story: it would be held in memory whole
 
-# `\s*` may run over line ends: white space around a story is no part of it anyway.
-_DELIMITER_LINE = re.compile(rf"^\s*{re.escape(DELIMITER)}\s*$", flags=re.MULTILINE)
-_LINE_END = re.compile(r"\r+\n")
+# Each may begin at one place of a run of white space alone, or a long run takes its square in time.
+_DELIMITER_LINE = re.compile(rf"^[^\S\n]*{re.escape(DELIMITER)}[^\S\n]*$", flags=re.MULTILINE)
+_LINE_END = re.compile(r"(?<!\r)\r+\n")
 
 
 def read_stories(path: Path) -> Iterator[str]:

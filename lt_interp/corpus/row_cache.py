@@ -73,6 +73,7 @@ class _Entry:
     corpus_sha256: str
     tokenizer_sha256: str
     width: int
+    d_vocab: int
     dtype: str
 
     @classmethod
@@ -81,6 +82,7 @@ class _Entry:
             corpus_sha256=corpus.sha256,
             tokenizer_sha256=tokenizer.sha256,
             width=width,
+            d_vocab=tokenizer.d_vocab,
             dtype="<u2" if tokenizer.d_vocab <= 2**16 else "<u4",
         )
 
@@ -99,6 +101,8 @@ class _Entry:
             shape = ((folder / TOKENS).stat().st_size // row_bytes, self.width)
             tokens = np.memmap(folder / TOKENS, dtype=self.dtype, mode="r", shape=shape)
             starts = np.load(folder / STARTS, mmap_mode="r", allow_pickle=False)
+            if tokens.max(initial=0) >= self.d_vocab:
+                return None
         except (OSError, ValueError, LookupError, TypeError):
             return None
         return tokens, starts

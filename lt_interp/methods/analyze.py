@@ -19,6 +19,7 @@ from lt_interp.methods.progress_bar import progress_bar
 from lt_interp.methods.registry import Analysis, get_analysis
 from lt_interp.methods.result import Progress, Result
 from lt_interp.methods.workers import Workers
+from lt_interp.reading import place_in
 from lt_interp.training.checkpoint import find_tokenizer
 
 PARTS = ".parts"  # what is finished of analyses that are not, in the folder of the results
@@ -78,6 +79,7 @@ def analyze_into(
     at a time.
     """
     written, analysis = get_analysis(name)
+    place_in(out, written), place_in(out / PARTS, written), place_in(out, PARTS)
     if "results" in analysis.options:
         options = {"results": out, **options}
     result = _function(written, analysis, options)(
@@ -90,7 +92,7 @@ def analyze_into(
 
 def family_folder(out: Path, family: str) -> Path:
     """Where the results of an article stand: the ladder's in the folder, another's one below."""
-    return out if family == "ladder" else out / family
+    return out if family == "ladder" else place_in(out, family)
 
 
 def forget_parts(out: Path, names: Iterable[str]) -> None:

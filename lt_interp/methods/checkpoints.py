@@ -17,6 +17,7 @@ from lt_interp.errors import InputError
 from lt_interp.files import sha256_file
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import file_in
 from lt_interp.stages import STAGES
 from lt_interp.training.checkpoint import load
 from lt_interp.training.run_folder import WEIGHTS, find_checkpoint, read_card, read_config
@@ -78,7 +79,7 @@ class Checkpoint:
     def weights_sha256(self) -> str:
         """Of the stored file as it is now; in memory, of every tensor."""
         if self.folder is not None:
-            return sha256_file(self.folder / WEIGHTS)
+            return sha256_file(file_in(self.folder, WEIGHTS))
         digest = hashlib.sha256()
         for name, tensor in self.load().state_dict().items():
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -15,6 +15,8 @@ from lt_interp.model.parts.unseen import fused
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
 
+SMALLEST = 1e-6  # of temperatures above 0; below it float32 divides by nothing
+
 
 class Generation:
     """The `generate` method of a model."""
@@ -70,6 +72,8 @@ class Generation:
         past = self._past() if use_past_kv_cache else None
         for _ in range(max_new_tokens):
             logits = self._next_logits(tokens, past)
+            if not logits.isfinite().all():
+                raise InputError("a logit holds NaN or infinity; load or train the model again")
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_
             tokens = torch.cat([tokens, next_[:, None]], dim=1)
@@ -138,8 +142,8 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
     Raises:
         InputError: An option is out of range.
     """
-    if not 0 <= temperature < float("inf"):
-        raise InputError(f"temperature must be 0 or more, not {temperature}")
+    if temperature != 0 and not SMALLEST < temperature < float("inf"):
+        raise InputError(f"temperature must be 0 or more than {SMALLEST:g}, not {temperature}")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k must be 1 or more, not {top_k}")
     if top_p is not None and not 0 < top_p <= 1:

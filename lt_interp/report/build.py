@@ -15,6 +15,7 @@ from lt_interp.figures.save import save_svg
 from lt_interp.files import write_text
 from lt_interp.methods.result import Result
 from lt_interp.methods.workers import Share, Workers, here
+from lt_interp.reading import place_in
 from lt_interp.report.ablations import ABLATIONS
 from lt_interp.report.activation_patching import ACTIVATION_PATCHING
 from lt_interp.report.article import ARTICLE_PAGE
@@ -83,7 +84,7 @@ def build_pages(
         InputError: The folder holds no result, or one that is damaged.
     """
     out = Path(out)
-    names = [name for name in PAGES if (out / name / RESULT).is_file()]
+    names = [name for name in PAGES if (place_in(out, name) / RESULT).is_file()]
     if not names:
         raise InputError(
             f"{out} holds no saved result; expected one of "

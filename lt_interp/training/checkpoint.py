@@ -13,7 +13,7 @@ from lt_interp.errors import InputError
 from lt_interp.files import sha256_file, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
-from lt_interp.reading import file_in
+from lt_interp.reading import file_in, place_in
 from lt_interp.training.run_folder import (
     CARD,
     CONFIG,
@@ -26,6 +26,7 @@ from lt_interp.training.run_folder import (
     stored_shapes,
 )
 
+STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 SHOWN = 10  # of what is wrong with the names and shapes of weights
 
 
@@ -73,7 +74,7 @@ def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
     if (stored["stage"], config) != (card["stage"], trained):
         raise InputError(f"{folder / CONFIG} is not the one that {CARD} describes; restore it")
     require_fitting(config, folder)
-    if sha256_file(folder / WEIGHTS) != card["weights_sha256"]:
+    if sha256_file(file_in(folder, WEIGHTS)) != card["weights_sha256"]:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
     config = config.lengthened(n_ctx or config.n_ctx)
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
@@ -89,10 +90,11 @@ def load_weights(model: StageModel, folder: Path) -> None:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None
-    bad = [k for k, t in tensors.items() if not (t.is_floating_point() and t.isfinite().all())]
+    weights = {k: t.float() for k, t in tensors.items() if t.dtype in STORED}
+    bad = {k for k in tensors if k not in weights or not weights[k].isfinite().all()}
     if bad:
         raise InputError(f"{path} has in {', '.join(sorted(bad))}: no finite numbers; restore it")
-    model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
+    model.load_state_dict(weights)
 
 
 def require_fitting(config: ModelConfig, folder: Path) -> None:
@@ -103,7 +105,7 @@ def require_fitting(config: ModelConfig, folder: Path) -> None:
     """
     found = stored_shapes(folder)
     # what no stored weight has the size of needs no model to be built for
-    largest = max((size for shape in found.values() for size in shape), default=0)
+    largest = max((size for shape in found.values() if 0 not in shape for size in shape), default=0)
     n_experts = config.experts.count if config.experts else 0
     sizes = (config.d_vocab, config.d_model, config.d_mlp, config.depth, config.window, n_experts)
     if max(sizes) > max(largest, len(found)):
@@ -136,7 +138,7 @@ def _shipped_tokenizers() -> list[Path]:
 
 def find_tokenizer(folder: Path, sha256: str) -> Tokenizer:
     """The tokenizer a checkpoint was trained with: in its own folder, or among the shipped ones."""
-    own = [folder / "tokenizer"] if (folder / "tokenizer").is_dir() else []
+    own = [place] if (place := place_in(folder, "tokenizer")).is_dir() else []
     for place in (*own, *_shipped_tokenizers()):
         if stored_sha256(place) == sha256:
             return load_tokenizer(place)

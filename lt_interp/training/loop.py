@@ -96,13 +96,15 @@ def train(
     with run_lock(out):
         if (out / CARD).exists():
             refuse_other_run(out, read_card(out)["identity"], identity)
+            remove_unfinished(out, older_than_seconds=0.0)  # nobody else writes here
+            (out / SNAPSHOT).unlink(missing_ok=True)  # a kill came after the card
             logger.info("%s is trained already in %s", stage.id, out)
             return load(out)
         model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
         generator = torch.Generator().manual_seed(seed)
         INITIALISATIONS[recipe.initialisation](model, generator)
         optimizers = build_optimizers(model, recipe)
-        remove_unfinished(out, older_than_seconds=0.0)  # nobody else writes here
+        remove_unfinished(out, older_than_seconds=0.0)
         progress = load_snapshot(out, model, optimizers, identity)
         forget_after(out, progress.step)
         if progress.step < total_steps:
@@ -273,6 +275,9 @@ def _finish(
     model: StageModel, data: Data, progress: Progress, out: Path, identity: dict[str, Any]
 ) -> StageModel:
     """Store the weights, validate what is stored, and write the card, which ends the run."""
+    lines = read_metrics(out)
+    if not lines:
+        raise InputError(f"{out} has lost its metrics; delete the folder and begin again")
     save_weights(model, out)
     if not is_shipped(data.tokenizer.sha256):
         data.tokenizer.save(out / "tokenizer")
@@ -283,7 +288,7 @@ def _finish(
         train=data.train,
         validation=data.validation,
         tokenizer=data.tokenizer,
-        last_line=read_metrics(out)[-1],
+        last_line=lines[-1],
         seconds=progress.seconds,
         val_loss_nats=mean_loss(model, data.validation.tokens),
     )

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_bytes
+from lt_interp.training.pickle_ops import check_pickles
 
 # The largest stage with its optimizer's state takes 30 MB; what is far beyond that is no stage.
 LARGEST_BYTES = 2**29
+LEGACY_PICKLES = 4  # before torch 1.6: a number, a version, sizes of this machine, the value
 # Where people keep the weights among other things; the notebooks use the first.
 STATE_DICT_KEYS = ("model_state_dict", "state_dict", "model")
 # What damaged or hostile bytes make an unpickler, a zip reader or an allocation raise.
@@ -99,6 +101,7 @@ def _read_bytes(path: Path) -> bytes:
 def _load(path: Path, data: bytes) -> Any:
     try:
         _refuse_compressed(path, data)
+        _refuse_instructions(path, data)
         with warnings.catch_warnings():  # torch's hints on other ways to load
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -114,6 +117,25 @@ def _load(path: Path, data: bytes) -> Any:
         raise InputError(
             f"{path} is not a checkpoint of torch.save, or it is damaged; nothing of it was used"
         ) from None
+
+
+def _refuse_instructions(path: Path, data: bytes) -> None:
+    """Refuse pickles that ask for more than tensors and plain values."""
+    try:
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for name in archive.namelist():
+                    if name.endswith(".pkl"):
+                        check_pickles(archive.read(name))
+        else:
+            check_pickles(data, n_pickles=LEGACY_PICKLES)
+    except InputError as error:
+        raise InputError(
+            f"{path} {error}, and nothing of it was; save the model's state dict alone: "
+            "torch.save(model.state_dict(), PATH)"
+        ) from None
+    except ValueError:  # no pickle from there on, which torch says in its turn
+        return
 
 
 def _refuse_compressed(path: Path, data: bytes) -> None:

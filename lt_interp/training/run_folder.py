@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ Shapes = dict[str, tuple[int, ...]]
 
 def find_checkpoint(name: str | Path) -> Path:
     """The folder of a shipped checkpoint or of a path."""
-    for folder in (Path(name), trained_folder() / name):
-        if (folder / CONFIG).is_file():
-            return folder
-    if Path(name).is_dir():
-        raise InputError(f"{name} is not a checkpoint: it has no {CONFIG}")
-    if Path(name).is_file():
-        raise InputError(
-            f"{name} is a file, and a checkpoint is a folder; lt-interp convert makes one of a "
-            "notebook's .pt file"
-        )
+    with suppress(OSError):  # no file can have such a name
+        for folder in (Path(name), trained_folder() / name):
+            if (folder / CONFIG).is_file():
+                return folder
+        if Path(name).is_dir():
+            raise InputError(f"{name} is not a checkpoint: it has no {CONFIG}")
+        if Path(name).is_file():
+            raise InputError(
+                f"{name} is a file, and a checkpoint is a folder; lt-interp convert makes one of a "
+                "notebook's .pt file"
+            )
     shipped = shipped_checkpoints()
     near = difflib.get_close_matches(str(name), shipped, n=3, cutoff=0.3) or shipped
     raise InputError(

@@ -49,8 +49,8 @@ def save_snapshot(
         "identity": json.dumps(identity, sort_keys=True),
         "step": str(progress.step),
         "seconds": repr(progress.seconds),
-        "sha256": _sha256(tensors),
     }
+    metadata["sha256"] = _sha256(tensors, metadata)
     write_bytes(folder / SNAPSHOT, save(tensors, metadata))
 
 
@@ -78,13 +78,18 @@ def load_snapshot(
         found, progress = parse_json(metadata["identity"]), _progress(metadata)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it to start over") from None
-    if not isinstance(found, dict) or metadata.get("sha256") != _sha256(tensors):
+    if not isinstance(found, dict) or metadata.pop("sha256", None) != _sha256(tensors, metadata):
         raise InputError(f"{path} is damaged: its hash is another; delete it to start over")
     refuse_other_run(folder, found, identity)
     weights = {k.removeprefix("model/"): t for k, t in tensors.items() if k.startswith("model/")}
     state = {k.removeprefix("optim/"): t for k, t in tensors.items() if k.startswith("optim/")}
-    model.load_state_dict(weights)
-    restore_optimizers(model, optimizers, state)
+    try:
+        model.load_state_dict(weights)
+        restore_optimizers(model, optimizers, state)
+    except (RuntimeError, ValueError, LookupError):
+        raise InputError(
+            f"{path} does not hold this run's weights; delete it to start over"
+        ) from None
     return progress
 
 
@@ -92,9 +97,9 @@ def _progress(metadata: dict[str, str]) -> Progress:
     return Progress(step=int(metadata["step"]), seconds=float(metadata["seconds"]))
 
 
-def _sha256(tensors: dict[str, Tensor]) -> str:
-    """Of every tensor and its name."""
-    digest = hashlib.sha256()
+def _sha256(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Of every tensor and its name, and of how far the run is."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].detach().contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 from lt_interp.methods.result import Result
 
 from . import kills
+from .inputs import train_small
 from .kills import kill_analyze, kill_training
 
 
@@ -15,6 +17,15 @@ def test_killed_training_ends_with_the_same_bits(good: Path, tmp_path: Path) -> 
     found = kill_training(good, tmp_path, 12)
     assert found.faults == []
     assert found.kills >= 12
+
+
+def test_killed_between_the_card_and_the_end(good: Path, tmp_path: Path) -> None:
+    """A soak of 122 kills met this moment twice: the snapshot stayed for ever."""
+    run = Path(shutil.copytree(good / "checkpoint" / "run", tmp_path / "run"))
+    shutil.copy(good / "snapshot" / "run" / "snapshot.safetensors", run)
+    (run / ".run.json.unfinished-abc").write_text("{")
+    train_small(good, run)
+    assert kills._trained(run) == kills._trained(good / "checkpoint" / "run")
 
 
 def test_a_killed_analysis_leaves_no_half_result(good: Path, tmp_path: Path) -> None:

@@ -1,0 +1,223 @@
+"""What somebody would do on purpose, one trick a test; chance does the rest in test_fuzz."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lt_interp.corpus.gpt2_bpe import MERGES_FILE, Gpt2Bpe
+from lt_interp.corpus.readers import DELIMITER, read_stories
+from lt_interp.errors import InputError
+from lt_interp.files import new_folder, remove_unfinished, sha256_file
+from lt_interp.methods.analyze import analyze_into, family_folder
+from lt_interp.methods.checkpoints import find_checkpoints
+from lt_interp.report.build import build_pages
+from lt_interp.training.checkpoint import load
+from lt_interp.training.pt_file import read_pt
+from lt_interp.training.run_folder import find_checkpoint
+
+from .inputs import small_data, train_small
+
+
+@pytest.fixture
+def run(good: Path, tmp_path: Path) -> Path:
+    """A checkpoint to change."""
+    return Path(shutil.copytree(good / "checkpoint" / "run", tmp_path / "run"))
+
+
+def change_weights(run: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """With the hash put right."""
+    path = run / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+    card = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**card, "weights_sha256": sha256_file(path)}))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zeros"])
+def test_weights_that_never_end_are_not_hashed(kind: str, run: Path) -> None:
+    path = run / "model.safetensors"
+    path.unlink()
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    (found,) = find_checkpoints([run])
+    with pytest.raises(InputError, match=r"not an ordinary file|a link out of its folder"):
+        _ = found.weights_sha256
+    with pytest.raises(InputError, match=r"not an ordinary file|a link out of its folder"):
+        load(run)
+
+
+def test_weights_that_become_infinite_are_refused(run: Path) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights["unembed.b_U"] = torch.full_like(weights["unembed.b_U"], 1e300, dtype=torch.float64)
+
+    change_weights(run, change)
+    with pytest.raises(InputError, match=r"unembed\.b_U: no finite numbers"):
+        load(run)
+
+
+def test_weights_of_other_types_are_refused(run: Path) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights["unembed.b_U"] = weights["unembed.b_U"].to(torch.float8_e4m3fn)
+
+    change_weights(run, change)
+    with pytest.raises(InputError, match=r"unembed\.b_U: no finite numbers"):
+        load(run)
+
+
+def test_an_empty_weight_vouches_for_no_size(run: Path) -> None:
+    change_weights(run, lambda weights: weights.update(pad=torch.empty(0, 2**40)))
+    for name in ("config.json", "run.json"):
+        stored = json.loads((run / name).read_text())
+        (stored if name == "config.json" else stored["identity"])["model"]["n_layers"] = 10**9
+        (run / name).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="describes 1,000,000,000 of something"):
+        load(run)
+
+
+def test_a_tokenizer_that_is_a_link_elsewhere_is_refused(run: Path, tmp_path: Path) -> None:
+    shutil.move(run / "tokenizer", tmp_path / "elsewhere")
+    (run / "tokenizer").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="tokenizer is a link out of its folder"):
+        load(run)
+
+
+@pytest.mark.parametrize("step", ["0", "4", "12", "-1", "1000000"])
+def test_a_snapshot_of_another_step_is_noticed(step: str, good: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
+    path = run / "snapshot.safetensors"
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8 : 8 + size])
+    head["__metadata__"]["step"] = step
+    text = json.dumps(head).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+    with pytest.raises(InputError, match="its hash is another; delete it to start over"):
+        train_small(good, run)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 300_000 + f"x\n{DELIMITER}\nA dog.\n", "\r" * 300_000 + f"x\n{DELIMITER}\nA dog.\n",
+     f"x\n{' ' * 300_000}{DELIMITER}{' ' * 300_000}\nA dog.\n"],
+    ids=["lines", "carriage returns", "spaces"],
+)  # fmt: skip
+def test_long_runs_of_white_space_take_their_length_in_time(text: str, tmp_path: Path) -> None:
+    """Once they took its square: minutes."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode())
+    assert list(read_stories(path)) == ["x", "A dog."]
+
+
+PICKLES = {
+    "piles up tuples": b"\x80\x02}q\x00)q\x01" + b"h\x01h\x01\x86q\x01" * 60 + b"h\x00h\x01K\x01s.",
+    "asks for builtins.bytearray": b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\0\0\0\xc0\0\x85R.",
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("said", PICKLES)
+def test_pickles_that_take_for_ever_or_everything(said: str, zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    torch.save({"a": torch.ones(2)}, path, _use_new_zipfile_serialization=zipped)
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(name, PICKLES[said] if name.endswith("data.pkl") else content)
+    else:
+        path.write_bytes(PICKLES[said])
+    with pytest.raises(InputError, match=said):
+        read_pt(path)
+
+
+def test_more_merges_than_gpt2_has_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / MERGES_FILE).write_text("a b\n" * 60_000)
+    with pytest.raises(InputError, match="has 60,000 lines, GPT-2 has 50,000 merges"):
+        Gpt2Bpe(tmp_path)
+
+
+@pytest.mark.parametrize("link", ["components", ".parts"])
+def test_no_link_leads_an_analysis_out_of_its_folder(link: str, good: Path, tmp_path: Path) -> None:
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    out.mkdir()
+    (victim / "components").mkdir(parents=True)
+    (victim / "components" / "precious.txt").write_text("precious")
+    (out / link).symlink_to(victim)
+    with pytest.raises(InputError, match="is a link out of its folder"):
+        analyze_into(
+            out, "components", good / "checkpoint" / "run", small_data(good).validation, seed=0,
+            progress=None, command="",
+        )  # fmt: skip
+    assert [p.name for p in victim.rglob("*")] == ["components", "precious.txt"]
+    (out / "numpy_gpt").symlink_to(victim)
+    with pytest.raises(InputError, match="is a link out of its folder"):
+        family_folder(out, "numpy_gpt")
+
+
+def test_no_page_is_written_through_a_link(good: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "components").symlink_to(good / "result-components" / "components")
+    with pytest.raises(InputError, match="is a link out of its folder"):
+        build_pages(out, family="four_layer_gpt")
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        find_checkpoint("x" * 300)
+    with new_folder(tmp_path / ("n" * 245)) as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / ("n" * 245) / "a").exists()
+
+
+def test_a_link_among_what_a_kill_left_is_no_way_out(tmp_path: Path) -> None:
+    kept, out = tmp_path / "kept", tmp_path / "out"
+    kept.mkdir()
+    (kept / "precious.txt").write_text("precious")
+    out.mkdir()
+    (out / ".a.unfinished-1").symlink_to(kept)
+    remove_unfinished(out, older_than_seconds=0)
+    assert list(out.iterdir()) == []
+    assert (kept / "precious.txt").exists()
+
+
+def test_a_new_folder_takes_the_place_of_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with new_folder(tmp_path / "link") as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / "real" / "a").read_text() == "a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_an_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "one"
+    target.mkdir()
+    (target / "old").write_text("old")
+    replace, calls = os.replace, list[Any]()
+
+    def second_fails(source: Any, place: Any) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError("no")
+        replace(source, place)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    with pytest.raises(OSError, match="no"), new_folder(target) as folder:
+        (folder / "new").write_text("new")
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
