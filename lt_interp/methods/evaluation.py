@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.methods.result import Progress
 from lt_interp.methods.statistics import story_bootstrap
+from lt_interp.model.finite import not_finite
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.validation import row_losses
 
@@ -90,7 +92,8 @@ def evaluate(
         progress: Called with rows done, rows in all and the model's name.
 
     Raises:
-        InputError: The rows were made by another tokenizer, or are too wide.
+        InputError: The rows were made by another tokenizer, or are too wide, or a loss is not
+            finite.
     """
     check_rows(model, rows)
     name = str(model.cfg.model_name)
@@ -99,6 +102,9 @@ def evaluate(
     last_loss, last_story = [], []
     done = 0
     for losses in row_losses(model, rows.tokens):
+        if not np.isfinite(losses).all():
+            some = torch.from_numpy(rows.tokens[done : done + 1, :-1].astype("int64"))
+            raise InputError(not_finite(model, some.to(model.W_E.device)))
         story = rows.story_ids(slice(done, done + len(losses)))[:, 1:]
         totals += np.bincount(story.ravel(), losses.ravel(), minlength=rows.n_stories)
         tokens += np.bincount(story.ravel(), minlength=rows.n_stories)

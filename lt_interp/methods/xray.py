@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.methods.result import Result, make_table
+from lt_interp.model.finite import require_finite
 from lt_interp.model.generation import check_sampling, next_token_probabilities
 from lt_interp.model.hook_table import Hook, hook_table
 from lt_interp.model.stage_model import StageModel
@@ -98,6 +99,7 @@ def xray(
     if not -n <= pos < n:
         raise InputError(f"there is no position {pos} in {n} tokens; choose 0 to {n - 1}")
     pos %= n
+    require_finite(model, ids)
     _, cache = model.run_with_cache(ids, return_cache_object=False)
     words = [model.tokenizer.str_tokens[id] for id in ids[0].tolist()]
     logits = cache["unembed.hook_out"][:, pos]

@@ -12,6 +12,7 @@ from lt_interp.errors import InputError
 # The kinds of parts, by the words of a description, each with its usual name.
 NORM_NAMES = {"LN": "LayerNorm", "RMS": "RMSNorm"}
 POSITION_NAMES = {"learned": "learned", "alibi": "ALiBi", "rotary": "RoPE"}
+MOST_LAYERS = 1_000  # each takes time and memory before any weight is read
 ACTIVATION_NAMES = {"relu": "ReLU", "gelu": "GELU", "swiglu": "SwiGLU"}
 
 
@@ -121,6 +122,8 @@ class ModelConfig:
         for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.n_layers > MOST_LAYERS:
+            raise InputError(f"n_layers must be at most {MOST_LAYERS:,}, not {self.n_layers:,}")
         if self.n_heads < 0 or self.d_mlp < 0:
             raise InputError("n_heads and d_mlp must be 0 (absent) or more")
         if self.n_heads and self.d_model % self.n_heads:

@@ -171,6 +171,6 @@ TAIL = (
     "## What is not",
     "",
     "- A figure or card changed together with its hash is believed: there are no signatures.",
-    "- Memory for what is huge on purpose: a compressed parquet column, or a story or a result of tens",
-    "  of megabytes, takes several times its size to read, which can be more than a gigabyte.",
+    "- Memory for what is huge on purpose: a compressed parquet column, or a story or a result of",
+    "  tens of megabytes, takes several times its size to read, which can be over a gigabyte.",
 )

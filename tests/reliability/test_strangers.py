@@ -21,6 +21,8 @@ from lt_interp.errors import InputError
 from lt_interp.files import new_folder, remove_unfinished, sha256_file
 from lt_interp.methods.analyze import analyze_into, family_folder
 from lt_interp.methods.checkpoints import find_checkpoints
+from lt_interp.methods.evaluation import evaluate
+from lt_interp.methods.xray import xray
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
 from lt_interp.training.pt_file import read_pt
@@ -79,10 +81,31 @@ def test_an_empty_weight_vouches_for_no_size(run: Path) -> None:
     change_weights(run, lambda weights: weights.update(pad=torch.empty(0, 2**40)))
     for name in ("config.json", "run.json"):
         stored = json.loads((run / name).read_text())
-        (stored if name == "config.json" else stored["identity"])["model"]["n_layers"] = 10**9
+        (stored if name == "config.json" else stored["identity"])["model"]["d_mlp"] = 10**9
         (run / name).write_text(json.dumps(stored))
     with pytest.raises(InputError, match="describes 1,000,000,000 of something"):
         load(run)
+
+
+def test_weights_too_large_to_compute_with_are_named(run: Path, good: Path) -> None:
+    """Finite, each of them: what they make is not."""
+
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights["blocks.0.mlp.experts.0.W_in"] = torch.full((16, 32), 3e38)
+        weights["blocks.0.mlp.experts.0.W_out"] = torch.full((32, 16), 3e38)
+        weights["blocks.0.mlp.experts.1.W_in"] = torch.full((16, 32), 3e38)
+        weights["blocks.0.mlp.experts.1.W_out"] = torch.full((32, 16), 3e38)
+
+    change_weights(run, change)
+    model = load(run)
+    for use in (
+        lambda: evaluate(model, small_data(good).validation, seed=0),
+        lambda: xray(model, "the dog"),
+    ):
+        with pytest.raises(InputError, match=r"the activation blocks\.0\..* holds NaN"):
+            use()
+    with pytest.raises(InputError, match="a logit holds NaN or infinity"):
+        model.generate("the dog", 3)
 
 
 def test_a_tokenizer_that_is_a_link_elsewhere_is_refused(run: Path, tmp_path: Path) -> None:
