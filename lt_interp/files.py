@@ -138,7 +138,8 @@ def cache_folder() -> Path:
     """
     if "LT_INTERP_CACHE" in os.environ:
         return Path(os.environ["LT_INTERP_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lt_interp"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "lt_interp"
 
 
 def trained_folder() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lt_interp.cli.progress import bar
@@ -31,9 +30,9 @@ def encode(corpus: Corpus, tokenizer: Tokenizer, *, width: int | None = None) ->
 
 def is_single_file(spec: str) -> bool:
     """Whether a source has no splits of its own."""
-    from lt_interp.corpus.sources import EMBEDDED
+    from lt_interp.corpus.sources import EMBEDDED, local_path
 
-    return spec == EMBEDDED or Path(spec).expanduser().is_file()
+    return spec == EMBEDDED or local_path(spec).is_file()
 
 
 def training_stories(spec: str, *, split: str | None = None) -> Corpus:

@@ -111,7 +111,7 @@ def _words(flag: str, values: Sequence[str] | None) -> list[str]:
 
 def _public(path: str) -> str:
     """What the user typed, of a full path only the name: pages are published, machines are not."""
-    return Path(path).name if Path(path).expanduser().is_absolute() else path
+    return Path(path).name if Path(path).is_absolute() or path.startswith("~") else path
 
 
 @contextmanager

@@ -100,6 +100,21 @@ def open_corpus(
     return Corpus(name=name, split=split, sha256=digest.hexdigest(), n_stories=n_stories, read=read)
 
 
+def local_path(spec: str | Path) -> Path:
+    """A path as it is typed, `~` and all; nothing need be there.
+
+    Raises:
+        InputError: No file can be called that, or nobody.
+    """
+    try:
+        path = Path(spec).expanduser()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{spec} is no path ({reason}); name a file or a folder") from None
+    return path
+
+
 def in_validation(story: str) -> bool:
     """Whether a story of a single file is held out for validation (see the module's text)."""
     return int(hashlib.sha256(story.encode()).hexdigest()[:8], 16) % VALIDATION_ONE_IN == 0
@@ -110,7 +125,7 @@ def _resolve(spec: str | Path, split: str | None) -> tuple[str, str, ReadStories
     if spec == EMBEDDED:
         shipped = Path(__file__).with_name("stories.txt")
         return EMBEDDED, split or "all", _file_reader(shipped, split or "all")
-    path = Path(spec).expanduser()
+    path = local_path(spec)
     if path.is_dir():
         own = _own_split(spec, split)
         return path.resolve().name, own, partial(read_stories, _split_file(path, own))

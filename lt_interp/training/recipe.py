@@ -10,6 +10,8 @@ from typing import Any, Literal
 from lt_interp.errors import InputError
 from lt_interp.stages import get_stage
 
+MOST_STEPS = 10**9  # of a run: years, so a slip of the keyboard
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -89,7 +91,12 @@ class Recipe:
                 f"{n_rows} rows make no batch of {self.batch_rows} rows in {self.epochs} epochs; "
                 "take a larger corpus, more epochs or a smaller batch"
             )
-        return min(steps, self.max_steps or steps)
+        steps = min(steps, self.max_steps or steps)
+        if steps > MOST_STEPS:
+            raise InputError(
+                f"{self.epochs:g} epochs are more than {MOST_STEPS:,} steps; take fewer epochs"
+            )
+        return steps
 
     def lr_scale(self, step: int, total_steps: int) -> float:
         """The learning rate of a step as a share of its peak.

@@ -74,6 +74,12 @@ def test_what_would_move_a_terminals_cursor_is_written_out(run: Any) -> None:
     check_line(said, r"\x1b[2Jgone\u202e.txt does not exist")
 
 
+@pytest.mark.parametrize("corpus", ["~nobody-of-that-name/a.txt", "x" * 300])
+def test_what_no_file_can_be_called(corpus: str, run: Any, tmp_path: Path) -> None:
+    check_line(run("tokenizer", "coverage", "--corpus", corpus), "is no path", "name a file")
+    check_line(run("train", "03_bigram", "--corpus", corpus, "--out", tmp_path), "is no path")
+
+
 @pytest.mark.parametrize("what", ["missing path", "empty file", "not UTF-8"])
 def test_a_corpus_that_cannot_be_scored(what: str, run: Any, runs: Path, tmp_path: Path) -> None:
     make, parts = CORPORA[what]
@@ -137,6 +143,7 @@ def test_neither_or_both_of_stages_and_all(command: str, words: list[str], run: 
         (["--epochs", "nan"], ["epochs must be a finite number"]),
         (["--epochs", "inf"], ["epochs must be a finite number"]),
         (["--epochs", "0.0001"], ["make no batch"]),
+        (["--epochs", "1e300"], ["1e+300 epochs are more than 1,000,000,000 steps"]),
         (["--tokenizer", "nowhere"], ["no tokenizer folder nowhere"]),
         (["--tokenizer", "."], ["is not a tokenizer"]),
         (["--family", "ladder"], ["both stages and --family", "--all alone"]),
