@@ -42,9 +42,17 @@ def file_in(folder: str | Path, name: str) -> Path:
     Raises:
         InputError: What is there is a link out of the folder, or no ordinary file.
     """
-    path = place_in(folder, name)
+    return require_ordinary(place_in(folder, name))
+
+
+def require_ordinary(path: Path) -> Path:
+    """Refuse what is there and no ordinary file: a folder, a pipe, a device.
+
+    Raises:
+        InputError: It is one of these.
+    """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not an ordinary file; restore it")
+        raise InputError(f"{path} is not an ordinary file; put one in its place")
     return path
 
 
@@ -57,9 +65,7 @@ def read_text(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder that holds it")
-    if not path.is_file():
-        raise InputError(f"{path} is not an ordinary file; restore it")
-    if path.stat().st_size > LARGEST_BYTES:
+    if require_ordinary(path).stat().st_size > LARGEST_BYTES:
         raise InputError(
             f"{path} has {path.stat().st_size:,} bytes, and at most {LARGEST_BYTES:,} are read; "
             "restore it"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lt_interp.errors import InputError
+from lt_interp.reading import require_ordinary
 
 DELIMITER = "<|endoftext|>"
 PARQUET_BATCH_ROWS = 1_000
@@ -39,9 +40,7 @@ def read_stories(path: Path) -> Iterator[str]:
     """
     require_suffix(path)
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is not an ordinary file; name one")
-        yield from _READERS[path.suffix.lower()](path)
+        yield from _READERS[path.suffix.lower()](require_ordinary(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); restore it") from None
 

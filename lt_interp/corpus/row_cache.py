@@ -74,7 +74,6 @@ class _Entry:
     tokenizer_sha256: str
     width: int
     d_vocab: int
-    dtype: str
 
     @classmethod
     def of(cls, corpus: Corpus, tokenizer: Tokenizer, width: int) -> _Entry:
@@ -83,8 +82,12 @@ class _Entry:
             tokenizer_sha256=tokenizer.sha256,
             width=width,
             d_vocab=tokenizer.d_vocab,
-            dtype="<u2" if tokenizer.d_vocab <= 2**16 else "<u4",
         )
+
+    @property
+    def dtype(self) -> str:
+        """Of the smallest numbers that hold every id."""
+        return "<u2" if self.d_vocab <= 2**16 else "<u4"
 
     @property
     def folder(self) -> Path:

@@ -79,7 +79,8 @@ def analyze_into(
     at a time.
     """
     written, analysis = get_analysis(name)
-    place_in(out, written), place_in(out / PARTS, written), place_in(out, PARTS)
+    for name_of_folder in (written, f"{PARTS}/{written}"):
+        place_in(out, name_of_folder)
     if "results" in analysis.options:
         options = {"results": out, **options}
     result = _function(written, analysis, options)(

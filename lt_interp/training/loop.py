@@ -152,14 +152,14 @@ class _Run:
         for step in range(progress.step, total):
             losses.append(self.backward(step))
             if not np.isfinite(losses[-1]):
-                raise InputError(self.not_finite(step, f"the loss is {losses[-1]}"))
+                raise InputError(self.stopped(step, f"the loss is {losses[-1]}"))
             done, logs = step + 1, (step + 1) % recipe.log_every == 0 or step + 1 == total
             norms = self.gradient_norms() if logs else {}
             self.update(step)
             if logs:
                 line = self.metrics(done, losses, norms, time.monotonic() - began)
                 if weight_not_finite(self.model) or not is_finite(line):
-                    raise InputError(self.not_finite(step, "a weight or norm is not finite"))
+                    raise InputError(self.stopped(step, "a weight or norm is not finite"))
                 append_metrics(self.out, line)
                 losses = []
                 if time.monotonic() >= snapshot_at or done == total:
@@ -170,7 +170,7 @@ class _Run:
                 on_step(done, total, line)
         return progress
 
-    def not_finite(self, step: int, what: str) -> str:
+    def stopped(self, step: int, what: str) -> str:
         """What happened at a step, where it began, and what to do."""
         rows = batch_rows(step, self.data.train.n_rows, self.recipe.batch_rows, self.seed)
         tokens = torch.from_numpy(self.data.train.tokens[np.sort(rows)[:1], :-1].astype(np.int64))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_bytes
-from lt_interp.training.pickle_ops import check_pickles
+from lt_interp.training.pickle_ops import asked_for, what_is_asked
 
 # The largest stage with its optimizer's state takes 30 MB; what is far beyond that is no stage.
 LARGEST_BYTES = 2**29
@@ -100,8 +100,8 @@ def _read_bytes(path: Path) -> bytes:
 
 def _load(path: Path, data: bytes) -> Any:
     try:
-        _refuse_compressed(path, data)
-        _refuse_instructions(path, data)
+        if reason := _why_not(data):
+            raise _refusal(path, reason)
         with warnings.catch_warnings():  # torch's hints on other ways to load
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -110,45 +110,32 @@ def _load(path: Path, data: bytes) -> Any:
     except _UNREADABLE as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked:
-            raise InputError(
-                f"{path} asks for {asked[1]} to be run while it is read, and nothing of it was; "
-                "save the model's state dict alone: torch.save(model.state_dict(), PATH)"
-            ) from None
+            raise _refusal(path, asked_for(asked[1])) from None
         raise InputError(
             f"{path} is not a checkpoint of torch.save, or it is damaged; nothing of it was used"
         ) from None
 
 
-def _refuse_instructions(path: Path, data: bytes) -> None:
-    """Refuse pickles that ask for more than tensors and plain values."""
-    try:
-        if zipfile.is_zipfile(io.BytesIO(data)):
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".pkl"):
-                        check_pickles(archive.read(name))
-        else:
-            check_pickles(data, n_pickles=LEGACY_PICKLES)
-    except InputError as error:
-        raise InputError(
-            f"{path} {error}, and nothing of it was; save the model's state dict alone: "
-            "torch.save(model.state_dict(), PATH)"
-        ) from None
-    except ValueError:  # no pickle from there on, which torch says in its turn
-        return
+def _refusal(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} {reason}; save the model's state dict alone: torch.save(model.state_dict(), PATH)"
+    )
 
 
-def _refuse_compressed(path: Path, data: bytes) -> None:
-    """Refuse an archive that grows when it is opened; `torch.save` never compresses."""
+def _why_not(data: bytes) -> str | None:
+    """Why a file is refused before torch sees it: it would grow, or asks for too much."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        return
+        return what_is_asked(data, n_pickles=LEGACY_PICKLES)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
-    if size > len(data):
-        raise InputError(
-            f"{path} would grow from {len(data):,} to {size:,} bytes when read, which no file of "
-            "torch.save does; save it again"
-        )
+        if size > len(data):  # torch.save never compresses
+            return (
+                f"would grow from {len(data):,} to {size:,} bytes when read, which no file of "
+                "torch.save does"
+            )
+        scripts = [name for name in archive.namelist() if name.endswith(".pkl")]
+        reasons = (what_is_asked(archive.read(name)) for name in scripts)
+        return next((reason for reason in reasons if reason), None)
 
 
 def _state_dict(path: Path, loaded: Mapping[Any, Any]) -> tuple[str | None, dict[str, Tensor]]:

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,23 +29,6 @@ PROCESSES = 2
 GROWTH_MIB = 1.0  # a report; less is rounding of pages
 
 
-@dataclass(frozen=True)
-class Amounts:
-    """How much is tried.
-
-    Attributes:
-        inputs: Changed inputs.
-        kills: Of training.
-        command_kills: Of `analyze`, and of `report`.
-        reports: Written in one process.
-    """
-
-    inputs: int
-    kills: int
-    command_kills: int
-    reports: int
-
-
 def main() -> int:
     """Try everything; the status is 1 if anything went wrong."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -56,10 +38,9 @@ def main() -> int:
     options.add_argument("--reports", type=int, default=10)
     options.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability.md")
     chosen = options.parse_args()
-    amounts = Amounts(chosen.inputs, chosen.kills, chosen.command_kills, chosen.reports)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, cached_in(Path(folder) / "rows"):
-        rows, faults = soak(Path(folder), amounts)
+        rows, faults = soak(Path(folder), chosen)
     for fault in faults:
         print(fault, file=sys.stderr)
     write_text(chosen.out, page(rows))
@@ -67,8 +48,12 @@ def main() -> int:
     return 1 if faults else 0
 
 
-def soak(folder: Path, amounts: Amounts) -> tuple[list[Row], list[str]]:
+def soak(folder: Path, amounts: argparse.Namespace) -> tuple[list[Row], list[str]]:
     """Try everything in a folder.
+
+    Args:
+        folder: An empty one.
+        amounts: How many `inputs`, `kills`, `command_kills` and `reports`.
 
     Returns:
         A row of the page for each part, and what went wrong.

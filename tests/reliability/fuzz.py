@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import shutil
 import signal
 import traceback
@@ -18,6 +17,7 @@ import torch
 
 from lt_interp.errors import InputError
 
+from .memory import bytes_of
 from .mutations import mutate
 from .openers import OPENERS, WEIGHTS
 
@@ -64,7 +64,7 @@ def fuzz(good: Path, work: Path, seeds: Iterable[int]) -> Findings:
         findings.outcomes.setdefault(kind, Counter())[said] += 1
         if fault:
             findings.faults.append(f"seed {seed}, {kind}, {fault}")
-    findings.peak_bytes = _bytes_of("VmHWM") - before
+    findings.peak_bytes = bytes_of("VmHWM") - before
     if findings.peak_bytes > MOST_BYTES:
         findings.faults.append(f"a process took {findings.peak_bytes:,} bytes")
     return findings
@@ -123,10 +123,4 @@ def _limited() -> Iterator[None]:
 def _forget_peak() -> int:
     """Let the most memory that this process held be what it holds now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _bytes_of("VmRSS")
-
-
-def _bytes_of(name: str) -> int:
-    """A line of what the system says of this process's memory."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+    return bytes_of("VmRSS")

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import random
-import shutil
 import struct
 import zipfile
 from collections.abc import Callable
@@ -217,8 +216,3 @@ def _text(path: Path, rng: random.Random) -> str:
     lines.insert(rng.randrange(len(lines)), strange)
     path.write_text("\n".join(lines), encoding="utf-8")
     return f"a line {strange[:20]!r} of {len(strange)}"
-
-
-def copy(good: Path, case: Path) -> None:
-    """A good input to change."""
-    shutil.copytree(good, case)

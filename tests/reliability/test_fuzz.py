@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import time
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_changed_inputs_are_read_or_refused(part: int, good: Path, tmp_path: Pat
 def test_the_good_inputs_are_read(kind: str, good: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     case = tmp_path / "case"
-    os.system(f"cp -r '{good / kind}' '{case}'")
+    shutil.copytree(good / kind, case)
     OPENERS[kind](good, case, tmp_path / "out")
 
 
@@ -86,7 +86,7 @@ def test_weights_that_another_hash_vouches_for_are_another_model(
     from lt_interp.files import sha256_file
 
     case = tmp_path / "case"
-    os.system(f"cp -r '{good / 'checkpoint'}' '{case}'")
+    shutil.copytree(good / "checkpoint", case)
     path = case / "run" / "model.safetensors"
     weights = load_file(path)
     weights["unembed.b_U"] += torch.arange(len(weights["unembed.b_U"])).half()
