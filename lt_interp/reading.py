@@ -105,12 +105,21 @@ def parse_json(text: str) -> Any:
         ValueError: It is not JSON, holds NaN or infinity, nests too deeply or holds too many
             values to be one of our files.
     """
-    if text.count(",") + text.count("[") + text.count("{") > LARGEST_VALUES:
-        raise ValueError(f"more than {LARGEST_VALUES:,} values")
+    require_few_values(text)
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def require_few_values(text: str) -> None:
+    """Refuse JSON that takes far more memory than its text.
+
+    Raises:
+        ValueError: It holds too many values to be one of our files.
+    """
+    if text.count(",") + text.count("[") + text.count("{") > LARGEST_VALUES:
+        raise ValueError(f"more than {LARGEST_VALUES:,} values")
 
 
 def check(value: Any, schema: str, where: str) -> None:

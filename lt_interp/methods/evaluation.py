@@ -57,7 +57,7 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """`exp(loss_nats)`."""
-        return math.exp(self.loss_nats)
+        return _perplexity(self.loss_nats)
 
     @property
     def perplexity_interval(self) -> tuple[float, float] | None:
@@ -67,7 +67,7 @@ class Evaluation:
     @property
     def perplexity_last_token(self) -> float:
         """Perplexity of the last token of each row alone, which sees the whole row before it."""
-        return math.exp(float(self.last_loss_nats.mean()))
+        return _perplexity(float(self.last_loss_nats.mean()))
 
     @property
     def perplexity_last_token_interval(self) -> tuple[float, float] | None:
@@ -147,4 +147,19 @@ def _perplexity_interval(
     interval = story_bootstrap(totals[:, None], counts, seed=seed)
     if interval.n_stories < 2:
         return None
-    return math.exp(interval.low[0]), math.exp(interval.high[0])
+    return _perplexity(interval.low[0]), _perplexity(interval.high[0])
+
+
+def _perplexity(loss_nats: float) -> float:
+    """`exp`, within the numbers that there are.
+
+    Raises:
+        InputError: The loss is beyond 709 nats, which only weights out of all bounds give.
+    """
+    try:
+        return math.exp(loss_nats)
+    except OverflowError:
+        raise InputError(
+            f"a loss of {loss_nats:,.0f} nats has no perplexity; the weights are too large: load "
+            "or train the model again"
+        ) from None

@@ -36,9 +36,7 @@ def activation_not_finite(model: StageModel, tokens: Int[Tensor, "batch pos"]) -
     own = [name for name, point in model.hook_dict.items() if point.name == name]
     firing = [name for name in own if not model.flag_to_set(model.hook_dict[name])]
     with model.hooks([(name, look) for name in firing]):
-        hidden = model.hidden(tokens)
-    if not found and not hidden.isfinite().all():
-        found.append("what is read by the unembedding")
+        model(tokens)
     return found[0] if found else None
 
 

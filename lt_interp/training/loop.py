@@ -19,7 +19,7 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.files import remove_unfinished
-from lt_interp.model.finite import not_finite, weight_not_finite
+from lt_interp.model.finite import activation_not_finite, weight_not_finite
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
@@ -28,7 +28,13 @@ from lt_interp.training.balance import balance_loss
 from lt_interp.training.card import identity_of, write_card
 from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
-from lt_interp.training.metrics import append_metrics, forget_after, is_finite, read_metrics
+from lt_interp.training.metrics import (
+    LARGEST_LOSS,
+    append_metrics,
+    forget_after,
+    is_sound,
+    read_metrics,
+)
 from lt_interp.training.optimizer import block_of, build_optimizers, gradient_norms, set_lr
 from lt_interp.training.recipe import Recipe
 from lt_interp.training.run_folder import CARD, read_card
@@ -151,15 +157,15 @@ class _Run:
         line: dict[str, Any] = {}
         for step in range(progress.step, total):
             losses.append(self.backward(step))
-            if not np.isfinite(losses[-1]):
-                raise InputError(self.stopped(step, f"the loss is {losses[-1]}"))
+            if not losses[-1] <= LARGEST_LOSS:  # nor NaN
+                raise InputError(self.stopped(step, f"the loss is {losses[-1]:,.4g}"))
             done, logs = step + 1, (step + 1) % recipe.log_every == 0 or step + 1 == total
             norms = self.gradient_norms() if logs else {}
             self.update(step)
             if logs:
                 line = self.metrics(done, losses, norms, time.monotonic() - began)
-                if weight_not_finite(self.model) or not is_finite(line):
-                    raise InputError(self.stopped(step, "a weight or norm is not finite"))
+                if weight_not_finite(self.model) or not is_sound(line):
+                    raise InputError(self.stopped(step, "a weight, gradient or loss is too large"))
                 append_metrics(self.out, line)
                 losses = []
                 if time.monotonic() >= snapshot_at or done == total:
@@ -174,10 +180,11 @@ class _Run:
         """What happened at a step, where it began, and what to do."""
         rows = batch_rows(step, self.data.train.n_rows, self.recipe.batch_rows, self.seed)
         tokens = torch.from_numpy(self.data.train.tokens[np.sort(rows)[:1], :-1].astype(np.int64))
+        where = weight_not_finite(self.model) or activation_not_finite(self.model, tokens)
+        began = f", and {where} holds NaN or infinity" if where else ""
         return (
-            f"at step {step + 1} {what} ({not_finite(self.model, tokens)}); {self.out} keeps the "
-            "last good snapshot: train with a lower learning rate or on a cleaner corpus into "
-            "another --out"
+            f"at step {step + 1} {what}{began}; {self.out} keeps the last good snapshot: train "
+            "with a lower learning rate or on a cleaner corpus into another --out"
         )
 
     def backward(self, step: int) -> float:

@@ -8,8 +8,10 @@ from typing import Any
 
 from lt_interp.errors import InputError
 from lt_interp.files import write_text
-from lt_interp.reading import check, file_in, parse_json, read_text
+from lt_interp.reading import check, file_in, parse_json, read_text, require_few_values
 from lt_interp.training.run_folder import METRICS
+
+LARGEST_LOSS = 700.0  # nats; there is no perplexity beyond
 
 
 def append_metrics(folder: Path, line: dict[str, Any]) -> None:
@@ -24,13 +26,13 @@ def append_metrics(folder: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def is_finite(line: dict[str, Any]) -> bool:
-    """Whether no number of a line is NaN or infinite."""
+def is_sound(line: dict[str, Any]) -> bool:
+    """Whether no number of a line is NaN or infinite, and no loss out of all bounds."""
     try:
         json.dumps(line, allow_nan=False)
     except ValueError:
         return False
-    return True
+    return line.get("val_loss_nats", 0.0) <= LARGEST_LOSS
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -39,9 +41,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     text = read_text(path)
-    whole = [line for line in text.split("\n")[:-1] if line]
     try:
-        lines = [parse_json(line) for line in whole]
+        require_few_values(text)
+        lines = [parse_json(line) for line in text.split("\n")[:-1] if line]
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); restore it") from None
     for line in lines:

@@ -11,6 +11,12 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.training.muon import Muon
 from lt_interp.training.recipe import Recipe
 
+# What an optimizer remembers of a parameter: tensors of its shape, but for the number of steps.
+SLOTS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    Muon: ("momentum",),
+}
+
 
 def part_of(name: str) -> str:
     """The part that a parameter belongs to: embed, pos_embed, attn, mlp, router, ln or unembed."""
@@ -82,18 +88,30 @@ def optimizer_tensors(
 def restore_optimizers(
     model: StageModel, optimizers: list[torch.optim.Optimizer], tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `optimizer_tensors` gave."""
-    owners = {
-        param: optimizer
-        for optimizer in optimizers
-        for group in optimizer.param_groups
-        for param in group["params"]
-    }
-    params = dict(model.named_parameters())
-    for key, value in tensors.items():
-        name, slot = key.rsplit("/", 1)
-        owners[params[name]].state[params[name]][slot] = value
-    # a parameter that never had a gradient (an ungated router) has no state, here as before
+    """Put back what `optimizer_tensors` gave.
+
+    A parameter that never had a gradient (of an ungated router, of an expert that nothing was sent
+    to) has no state, here as before.
+
+    Raises:
+        ValueError: The tensors are not the state of these optimizers, or not finite.
+    """
+    names = {param: name for name, param in model.named_parameters()}
+    left = dict(tensors)
+    for optimizer in optimizers:
+        for param in (param for group in optimizer.param_groups for param in group["params"]):
+            name = names[param]
+            found = [f"{name}/{slot}" for slot in SLOTS[type(optimizer)]]
+            if not left.keys() & set(found) and (".router." in name or ".experts." in name):
+                continue
+            for key, slot in zip(found, SLOTS[type(optimizer)], strict=True):
+                value = left.pop(key, None)
+                shape = () if slot == "step" else param.shape
+                if value is None or value.shape != shape or not value.isfinite().all():
+                    raise ValueError(key)
+                optimizer.state[param][slot] = value
+    if left:
+        raise ValueError(next(iter(left)))
 
 
 def gradient_norms(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lt_interp.errors import InputError
 from lt_interp.files import write_bytes
+from lt_interp.model.finite import weight_not_finite
 from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import file_in, parse_json
 from lt_interp.training.optimizer import optimizer_tensors, restore_optimizers
@@ -86,10 +87,12 @@ def load_snapshot(
     try:
         model.load_state_dict(weights)
         restore_optimizers(model, optimizers, state)
-    except (RuntimeError, ValueError, LookupError):
+    except (RuntimeError, ValueError):
         raise InputError(
             f"{path} does not hold this run's weights; delete it to start over"
         ) from None
+    if weight := weight_not_finite(model):
+        raise InputError(f"{path} holds NaN or infinity in {weight}; delete it to start over")
     return progress
 
 

@@ -16,7 +16,9 @@ from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.windows import open_rows
 from lt_interp.stages import Stage, get_stage
 from lt_interp.training.convert import Conversion, convert
-from lt_interp.training.loop import Data
+from lt_interp.training.loop import Data, train
+
+from .small_runs import quick
 
 WIDTH = 16
 
@@ -78,6 +80,16 @@ def small_stage(tokenizer: CharacterTokenizer) -> Callable[[str], Stage]:
         return dataclasses.replace(stage, config=config)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def whole_run(
+    data: Data, small_stage: Callable[[str], Stage], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An uninterrupted run of the gated mixture, which has every kind of part."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train(small_stage("10_moe_gated"), data, quick("10_moe_gated"), seed=4, out=out)
+    return out
 
 
 @pytest.fixture
