@@ -11,7 +11,7 @@ from lt_interp.article import article
 from lt_interp.figures.labels import stage_label
 from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code, listing, plain
-from lt_interp.report.numbers import millions, nats, percent, perplexity, published
+from lt_interp.report.numbers import count, millions, nats, percent, perplexity, published
 from lt_interp.report.text import name
 
 VERDICTS = ("holds", "holds in part", "does not hold", "not testable here")
@@ -112,7 +112,7 @@ def seeds_sentence(seeds: pd.DataFrame) -> str:
             "between two runs."
         )
     each = [
-        f"{name(row['stage'])} by {row['spread_nats']:.3f} nats ({row['n_seeds']} seeds)"
+        f"{name(row['stage'])} by {row['spread_nats']:.3f} nats ({count(row['n_seeds'])} seeds)"
         for row in seeds.to_dict("records")
     ]
     return (

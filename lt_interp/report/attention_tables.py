@@ -55,7 +55,7 @@ def claims_table(claims: pd.DataFrame, claim: str) -> str:
             number(row.untrained),
             count(row.n_queries),
             count(row.n_stories),
-            row.verdict,
+            plain(row.verdict),
         ]
         for row in claims[claims["claim"] == claim].itertuples()
         if row.where != "overall"

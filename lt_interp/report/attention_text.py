@@ -185,7 +185,7 @@ def claim_sentence(claims: pd.DataFrame, claim: str) -> str:
     ]
     tally = f": of {len(measured)} measurements {listing(parts)}" if parts else ""
     stage = name(str(rows["stage"].iloc[0]))
-    return f"{stage}: {plain(claim)}: **{verdict}**{tally}."
+    return f"{stage}: {plain(claim)}: **{plain(verdict)}**{tally}."
 
 
 def self_sentence(claims: pd.DataFrame, claim: str) -> str:

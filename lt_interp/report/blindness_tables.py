@@ -66,7 +66,7 @@ def swaps_table(swaps: pd.DataFrame, stages: Sequence[str]) -> str:
     ]
     n = trained.groupby("distance")["n_prefixes"].first()
     rows.append(["prefixes", *(count(n[one]) for one in distances)])
-    return table(["stage", *map(str, distances)], rows, align="l" + "r" * len(distances))
+    return table(["stage", *map(count, distances)], rows, align="l" + "r" * len(distances))
 
 
 def _swap(row: Any) -> str:

@@ -124,9 +124,10 @@ def _drawn_from(what: str, command: str) -> Iterator[None]:
     except _NOT_OURS as error:
         if isinstance(error, InputError):
             raise
+        reason = f"{type(error).__name__}: {error}"[:200]
         raise InputError(
-            f"no page can be drawn from {what} ({type(error).__name__}: {error}); another version "
-            f"made it, or it was changed: run {command} again, or delete the folder"
+            f"no page can be drawn from {what} ({reason}); another version made it, or it was "
+            f"changed: run {command} again, or delete the folder"
         ) from error
 
 

@@ -13,7 +13,7 @@ from lt_interp.figures.moe_routing import (
     UNTRAINED,
 )
 from lt_interp.methods.significance import FDR
-from lt_interp.report.markdown import listing
+from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import count, nats, percent, small
 from lt_interp.report.text import name
 
@@ -226,7 +226,7 @@ def causal_sentence(causal: pd.DataFrame, stage: str) -> str:
     last = other[other["layer"] == other["layer"].iloc[-1]]
     costly = int((last["low"] > 0).sum())
     by_layer = [
-        f"{nats(some['loss_change_nats'].mean())} in layer {layer}"
+        f"{nats(some['loss_change_nats'].mean())} in layer {plain(layer)}"
         for layer, some in other.groupby("layer", sort=False)
         if layer != "all"
     ]

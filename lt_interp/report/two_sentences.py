@@ -10,7 +10,7 @@ import pandas as pd
 
 from lt_interp.figures import two_sentences as figure
 from lt_interp.methods.result import Result
-from lt_interp.report.markdown import code, table
+from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import count
 from lt_interp.report.page import Drawing, Page
 
@@ -57,7 +57,7 @@ def _headline(result: Result) -> str:
     last = _final_loss(losses[losses["steps"] == sample["steps"]])
     return (
         f"After {count(sample['steps'])} steps on two sentences the loss is {last:.2f} nats, and "
-        f"“{sample['prompt']}” goes on {code(sample['sample'][:40])}."
+        f"“{plain(sample['prompt'])}” goes on {code(sample['sample'][:40])}."
     )
 
 

@@ -18,8 +18,9 @@ import torch
 
 from lt_interp.files import write_text
 
+from .columns import Columns, check_columns, columns_of
 from .fuzz import Findings, fuzz
-from .inputs import cached_in, write_inputs
+from .inputs import SAVED, cached_in, write_inputs
 from .kills import Kills, kill_analyze, kill_report, kill_training
 from .memory import growth_mib, reports
 from .page import TESTED, Row, page
@@ -78,6 +79,9 @@ def soak(folder: Path, amounts: argparse.Namespace) -> tuple[list[Row], list[str
     inputs = _fuzz(good, folder, amounts.inputs)
     rows += Row.of_inputs(inputs)
     faults += inputs.faults
+    columns = _columns(folder)
+    rows.append(Row.of_columns(columns))
+    faults += columns.faults
     held = reports(good, folder / "pages", amounts.reports)
     rows.append(Row.of_memory(held, growth_mib(held)))
     if growth_mib(held) > GROWTH_MIB:
@@ -96,6 +100,19 @@ def _tests(paths: tuple[str, ...]) -> tuple[int, list[str]]:
     passed = re.search(r"(\d+) passed", done.stdout)
     faults = [] if done.returncode == 0 else [done.stdout[-2000:]]
     return int(passed[1]) if passed else 0, faults
+
+
+def _columns(folder: Path) -> Columns:
+    """Every column of every saved result, a result at a time."""
+    found = Columns()
+    chosen = [{path: columns_of(path)} for path in SAVED.values()]
+    work = [folder / f"columns-{name}" for name in SAVED]
+    for place in work:
+        place.mkdir()
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as processes:
+        for part in processes.map(check_columns, chosen, work):
+            found.add(part)
+    return found
 
 
 def _fuzz(good: Path, folder: Path, n: int) -> Findings:

@@ -33,6 +33,13 @@ STAGE, PT_STAGE = "10_moe_gated", "03_bigram"
 WIDTH, STEPS, STOP = 16, 12, 6
 WORDS = ("the", "a", "dog", "cat", "bird", "ran", "sat", "saw", "big", "red", "sun", "was")
 RESULTS = ("four_layer_gpt/components", "four_layer_gpt/kv_cache")
+# A saved result of every analysis.
+SAVED = {
+    path.parent.name: path
+    for place in ("numpy_gpt", "four_layer_gpt", "char_ablations", "")  # of two the last
+    for path in sorted((ROOT / "reports" / place).glob("*/result.json"))
+    if place != "numpy_gpt" or path.parent.name == "two_sentences"
+}
 
 
 class StoppedError(Exception):

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lt_interp.methods.result import _sha256
+import torch
+
+from lt_interp.methods.result import RESULT, _sha256
+from lt_interp.training.run_folder import WEIGHTS
+
+from .columns import columns_of, fill_column
+from .hostile import HOSTILE
+from .strangers import Tensors, change_weights
 
 HUGE = 2**40
 TRICKS: tuple[Any, ...] = (
@@ -36,6 +43,10 @@ def mutate(folder: Path, rng: random.Random) -> str:
         kinds += [_json] * 6
     if path.suffix == ".safetensors":
         kinds += [_safetensors] * 4
+    if path.name == WEIGHTS:
+        kinds += [_vouched] * 4
+    if path.name == RESULT:
+        kinds += [_column] * 3
     if path.suffix == ".pt":
         kinds += [_pt] * 4
     if path.suffix in (".txt", ".jsonl", ".bpe"):
@@ -163,6 +174,38 @@ def _safetensors(path: Path, rng: random.Random) -> str:
     text = json.dumps(head).encode("utf-8", "surrogatepass")
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
     return f"head: {said}"
+
+
+def _vouched(path: Path, rng: random.Random) -> str:
+    """Other weights of the same shapes, and a card with their hash."""
+    kind = rng.choice(("huge", "tiny", "noise", "bits", "not finite", "float64", "float32"))
+    said = ""
+
+    def change(weights: Tensors) -> None:
+        nonlocal said
+        name = rng.choice(sorted(weights))
+        said, weight = f"{kind} in {name}, vouched for", weights[name].float()
+        if kind in ("huge", "tiny"):
+            weight *= 1e30 if kind == "huge" else 1e-30
+        elif kind == "noise":
+            weight += torch.tensor([rng.gauss() for _ in range(weight.numel())]).view_as(weight)
+        elif kind == "bits":
+            data = bytearray(rng.randbytes(4 * weight.numel()))
+            weight = torch.frombuffer(data, dtype=torch.float32).view_as(weight)
+        elif kind == "not finite":
+            weight.view(-1)[rng.randrange(weight.numel())] = rng.choice((torch.nan, torch.inf))
+        weights[name] = weight.double() if kind == "float64" else weight
+
+    change_weights(path.parent, change)
+    return said
+
+
+def _column(path: Path, rng: random.Random) -> str:
+    """A column of a result made markup, whatever it was."""
+    table, column = rng.choice(columns_of(path))
+    text = rng.choice(HOSTILE)
+    fill_column(path, path, table, column, text)
+    return f"{column} of {table} is {text!r}"
 
 
 class _Asks:

@@ -8,19 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from lt_interp.corpus.article_tokenizer import open_tokenizer
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.corpus.windows import open_rows
+from lt_interp.export.folder import export
 from lt_interp.methods.activation_patching.prompt_pairs import group_pairs, read_pairs
 from lt_interp.methods.checkpoints import find_checkpoints
+from lt_interp.methods.evaluation import evaluate
 from lt_interp.methods.parameters import count, weight_shapes
+from lt_interp.methods.xray import xray
+from lt_interp.model.hook_table import hook_table
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
 from lt_interp.training.convert import convert
 from lt_interp.training.metrics import read_metrics
 
+from .hostile import TAGS, as_html, wrong_in
 from .inputs import PT_STAGE, WIDTH, cached_in, characters, small_data, train_small
 
 TEXT = "the dog sat.\u00e9"
@@ -29,12 +35,19 @@ Open = Callable[[Path, Path, Path], None]
 
 
 def checkpoint(good: Path, case: Path, _out: Path) -> None:
-    """List it, look at how it was trained, open it and read with it."""
+    """List it, look at how it was trained, open it, read, score and write with it."""
     (found,) = find_checkpoints([case / "run"])
     count(weight_shapes(found))
+    hook_table(found.config)
     read_metrics(case / "run")
-    logits = load(case / "run")("the dog")
-    assert torch.equal(logits, load(good / "checkpoint" / "run")("the dog")), "another model"
+    model, same = load(case / "run"), load(good / "checkpoint" / "run")
+    stored = load_file(case / "run" / "model.safetensors")
+    same.load_state_dict({name: weight.float() for name, weight in stored.items()})
+    logits = model("the dog")
+    assert torch.equal(logits.nan_to_num(), same("the dog").nan_to_num()), "another model"
+    assert evaluate(model, small_data(good).validation, seed=0).perplexity > 0
+    assert model.generate("the dog", 3)
+    xray(model, "the dog")
 
 
 def snapshot(good: Path, case: Path, _out: Path) -> None:
@@ -57,7 +70,7 @@ def tokenizer(good: Path, case: Path, _out: Path, *, kind: str = "tokenizer") ->
 def pt(good: Path, case: Path, out: Path) -> None:
     """Convert it."""
     convert(case / "theirs.pt", PT_STAGE, out=out / "converted", tokenizer=characters(good))
-    load(out / "converted")
+    export(load(out / "converted"), format="hf", out=out / "exported")
 
 
 def corpus(good: Path, case: Path, _out: Path) -> None:
@@ -75,8 +88,10 @@ def cache(good: Path, case: Path, _out: Path) -> None:
 
 
 def result(_good: Path, case: Path, _out: Path) -> None:
-    """Draw its page."""
+    """Draw its page, which shows what it holds and no more."""
     build_pages(case, family="four_layer_gpt")
+    for page in case.rglob("*.md"):
+        assert wrong_in(as_html(page.read_text(encoding="utf-8")), TAGS) == [], "not inert"
 
 
 def pairs(_good: Path, case: Path, _out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .columns import Columns
 from .fuzz import Findings
 from .kills import Kills
 
@@ -26,6 +27,7 @@ NAMES = {
 }
 FAULTS, FINITE = "tests/reliability/test_faults.py", "tests/model/test_finite.py"
 SAFETY, CLEAN = "tests/reliability/test_safety.py", "tests/reliability/test_cleanliness.py"
+STRANGERS, HUGE = "tests/reliability/test_strangers.py", "tests/reliability/test_huge.py"
 # What the tests try, what comes of it, and in which files.
 TESTED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -47,7 +49,18 @@ TESTED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "NaN or infinity while training, and interruptions of it",
         "the step is named and the last good snapshot kept; going on gives the same bits",
-        ("tests/training/test_loop.py",),
+        ("tests/training/test_resuming.py", "tests/training/test_stopping.py"),
+    ),
+    (
+        "tricks, one by one: links and pipes among files, snapshots and weights that a right hash "
+        "vouches for, pickles without end",
+        "refused in one line, in a moment; nothing outside the folder is touched",
+        (STRANGERS,),
+    ),
+    (
+        "what is small to send and huge to read: stories, table columns, metrics and results",
+        "refused by its size before memory is taken for it",
+        (HUGE,),
     ),
     (
         "scripts, links, control characters and endless words wherever a saved result holds text",
@@ -127,6 +140,16 @@ class Row:
         ]  # fmt: skip
 
     @classmethod
+    def of_columns(cls, found: Columns) -> Row:
+        """Of markup in the columns of results."""
+        return cls(
+            "every column of every saved result, numbers too, made markup with its hash put right",
+            f"{found.shown + found.refused:,}",
+            f"{found.shown:,} pages show it as text or not at all, {found.refused:,} refused in "
+            f"one line, {len(found.faults)} faults",
+        )
+
+    @classmethod
     def of_memory(cls, held: Sequence[float], growth: float) -> Row:
         """Of reports written one after another."""
         return cls(
@@ -171,6 +194,6 @@ TAIL = (
     "## What is not",
     "",
     "- A figure or card changed together with its hash is believed: there are no signatures.",
-    "- Memory for what is huge on purpose: a compressed parquet column, or a story or a result of",
-    "  tens of megabytes, takes several times its size to read, which can be over a gigabyte.",
+    "- A parquet file whose own account of its sizes is wrong may take more memory than a gigabyte",
+    "  before its texts are looked at.",
 )

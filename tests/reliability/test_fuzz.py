@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from lt_interp.errors import InputError
 
@@ -77,22 +76,13 @@ def test_the_harness_sees_memory(
     assert "a process took" in fuzz.fuzz(good, tmp_path, [0]).faults[-1]
 
 
-def test_weights_that_another_hash_vouches_for_are_another_model(
-    good: Path, tmp_path: Path
-) -> None:
+def test_a_config_that_its_card_vouches_for_is_another_model(good: Path, tmp_path: Path) -> None:
     """The opener of checkpoints compares logits: a change that gets past every check shows."""
-    from safetensors.torch import load_file, save_file
-
-    from lt_interp.files import sha256_file
-
     case = tmp_path / "case"
     shutil.copytree(good / "checkpoint", case)
-    path = case / "run" / "model.safetensors"
-    weights = load_file(path)
-    weights["unembed.b_U"] += torch.arange(len(weights["unembed.b_U"])).half()
-    save_file(weights, path)
-    card = json.loads((case / "run" / "run.json").read_text())
-    card["weights_sha256"] = sha256_file(path)
-    (case / "run" / "run.json").write_text(json.dumps(card))
+    for name in ("config.json", "run.json"):
+        stored = json.loads((case / "run" / name).read_text())
+        (stored if name == "config.json" else stored["identity"])["model"]["activation"] = "gelu"
+        (case / "run" / name).write_text(json.dumps(stored))
     with pytest.raises(AssertionError, match="another model"):
         openers.checkpoint(good, case, tmp_path)

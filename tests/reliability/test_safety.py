@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from lt_interp.cli.app import app
 from lt_interp.report.build import build_pages
 
+from .columns import check_columns, columns_of
 from .hostile import (
     BROWSER,
     HOSTILE,
@@ -22,15 +24,9 @@ from .hostile import (
     make_hostile,
     wrong_in,
 )
-from .inputs import ROOT
+from .inputs import SAVED
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: file:"
-RESULTS = {
-    path.parent.name: path
-    for place in ("numpy_gpt", "four_layer_gpt", "char_ablations", "")  # of two the last
-    for path in sorted((ROOT / "reports" / place).glob("*/result.json"))
-    if place != "numpy_gpt" or path.parent.name == "two_sentences"
-}
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get install chromium")
 
 
@@ -38,7 +34,7 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium: apt-get
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every page, from results that hold hostile text wherever text of others was."""
     out = tmp_path_factory.mktemp("pages")
-    n_texts = {name: make_hostile(path, out / name) for name, path in RESULTS.items()}
+    n_texts = {name: make_hostile(path, out / name) for name, path in SAVED.items()}
     assert sum(n_texts.values()) > 1_000
     build_pages(out)
     return out
@@ -49,7 +45,7 @@ def documents(pages: Path) -> list[Path]:
 
 
 def test_every_page_is_drawn(pages: Path) -> None:
-    assert {path.parent.name for path in documents(pages)} == {*RESULTS, pages.name}
+    assert {path.parent.name for path in documents(pages)} == {*SAVED, pages.name}
     text = "".join(path.read_text(encoding="utf-8") for path in documents(pages))
     assert "&lt;script&gt;document.title='owned'" in text
     assert "<script" not in text
@@ -81,6 +77,24 @@ def test_the_check_sees_what_is_not_escaped(text: str) -> None:
     shown_by_github_alone = text.startswith(("https:", "www.", "'\""))
     dead = "javascript:" in text  # which the renderer refuses itself
     assert bool(seen) != (shown_by_github_alone or dead)
+
+
+def test_whatever_a_column_holds_is_shown_as_text(tmp_path: Path) -> None:
+    """A few columns of every result; `make soak` takes all."""
+    rng = random.Random(0)
+    chosen = {path: rng.sample(columns_of(path), 4) for path in SAVED.values()}
+    found = check_columns(chosen, tmp_path)
+    assert found.faults == []
+    assert found.shown > 10
+    assert found.refused > 10
+
+
+def test_the_check_of_columns_sees_what_is_not_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lt_interp.report.two_sentences.plain", str)
+    found = check_columns({SAVED["two_sentences"]: [("samples", "prompt")]}, tmp_path)
+    assert "two_sentences" in found.faults[0] or "index.md" in found.faults[0]
 
 
 @needs_browser

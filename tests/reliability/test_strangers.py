@@ -5,46 +5,37 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from lt_interp.corpus.gpt2_bpe import MERGES_FILE, Gpt2Bpe
 from lt_interp.corpus.readers import DELIMITER, read_stories
+from lt_interp.corpus.sources import open_corpus
+from lt_interp.corpus.windows import open_rows
 from lt_interp.errors import InputError
-from lt_interp.files import new_folder, remove_unfinished, sha256_file
+from lt_interp.files import new_folder, remove_unfinished
 from lt_interp.methods.analyze import analyze_into, family_folder
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.methods.evaluation import evaluate
+from lt_interp.methods.result import Result
 from lt_interp.methods.xray import xray
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
 from lt_interp.training.pt_file import read_pt
 from lt_interp.training.run_folder import find_checkpoint
 
-from .inputs import small_data, train_small
+from .inputs import WIDTH, characters, small_data, train_small
+from .strangers import change_snapshot, change_weights
 
 
 @pytest.fixture
 def run(good: Path, tmp_path: Path) -> Path:
     """A checkpoint to change."""
     return Path(shutil.copytree(good / "checkpoint" / "run", tmp_path / "run"))
-
-
-def change_weights(run: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    """With the hash put right."""
-    path = run / "model.safetensors"
-    weights = load_file(path)
-    change(weights)
-    save_file(weights, path)
-    card = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**card, "weights_sha256": sha256_file(path)}))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zeros"])
@@ -118,14 +109,34 @@ def test_a_tokenizer_that_is_a_link_elsewhere_is_refused(run: Path, tmp_path: Pa
 @pytest.mark.parametrize("step", ["0", "4", "12", "-1", "1000000"])
 def test_a_snapshot_of_another_step_is_noticed(step: str, good: Path, tmp_path: Path) -> None:
     run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
-    path = run / "snapshot.safetensors"
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    head = json.loads(data[8 : 8 + size])
-    head["__metadata__"]["step"] = step
-    text = json.dumps(head).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+    change_snapshot(run, lambda _, about: about.update(step=step), vouched=False)
     with pytest.raises(InputError, match="its hash is another; delete it to start over"):
+        train_small(good, run)
+
+
+NO_STATE = {
+    "none": lambda tensors: tensors.pop("optim/unembed.W_U/exp_avg"),
+    "a part": lambda tensors: tensors.update({"optim/unembed.b_U/exp_avg": torch.zeros(1)}),
+    "another": lambda tensors: tensors.update({"optim/unembed.W_U/other": torch.zeros(1)}),
+    "of nothing": lambda tensors: tensors.update({"optim/nothing/step": torch.zeros(1)}),
+    "no number": lambda tensors: tensors["optim/embed.W_E/exp_avg_sq"].fill_(torch.nan),
+}
+
+
+@pytest.mark.parametrize("change", NO_STATE)
+def test_a_snapshot_without_its_optimizers_is_refused(
+    change: str, good: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
+    change_snapshot(run, lambda tensors, _: NO_STATE[change](tensors))
+    with pytest.raises(InputError, match="does not hold this run's weights; delete it"):
+        train_small(good, run)
+
+
+def test_a_snapshot_with_weights_that_are_no_numbers_is_refused(good: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
+    change_snapshot(run, lambda tensors, _: tensors["model/embed.W_E"].fill_(torch.nan))
+    with pytest.raises(InputError, match=r"holds NaN or infinity in embed\.W_E; delete it"):
         train_small(good, run)
 
 
@@ -203,6 +214,19 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
     with new_folder(tmp_path / ("n" * 245)) as folder:
         (folder / "a").write_text("a")
     assert (tmp_path / ("n" * 245) / "a").exists()
+
+
+def test_names_that_are_no_text(good: Path, tmp_path: Path) -> None:
+    """Systems allow them; a result says them with question marks."""
+    corpus = Path(os.fsdecode(bytes(tmp_path) + b"/\xff.txt"))
+    shutil.copy(good / "txt" / "corpus" / "train.txt", corpus)
+    rows = open_rows(open_corpus(corpus), characters(good), width=WIDTH)
+    assert rows.corpus_name == "?.txt"
+    run = shutil.copytree(good / "checkpoint" / "run", tmp_path / ("n" * 250))
+    result = analyze_into(
+        tmp_path / "out", "evolution", run, rows, seed=0, progress=None, command=""
+    )
+    assert Result.load(tmp_path / "out" / "evolution").meta == result.meta
 
 
 def test_a_link_among_what_a_kill_left_is_no_way_out(tmp_path: Path) -> None:
