@@ -107,6 +107,11 @@ def remove_unfinished(folder: str | Path, *, older_than_seconds: float = 3600.0)
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
+def shown(name: str | Path) -> str:
+    """A name as text: what is no UTF-8 in it, which systems allow, becomes question marks."""
+    return str(name).encode("utf-8", "replace").decode("utf-8")
+
+
 def require_empty(path: str | Path) -> None:
     """Refuse a place for a new folder where something is already.
 

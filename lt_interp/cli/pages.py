@@ -45,6 +45,7 @@ def write_pages(
         The front page.
     """
     with bar("getting ready"):
+        from lt_interp.files import shown
         from lt_interp.methods.analyze import (
             analyze_into,
             family_folder,
@@ -71,7 +72,7 @@ def write_pages(
             words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
                 place, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
-                command=shlex.join(words), workers=processes, **options,
+                command=shown(shlex.join(words)), workers=processes, **options,
             )  # fmt: skip
         advance = begin("writing pages")
         pages = build_pages(place, family=family, progress=advance, workers=processes)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models, pre_tokenizers
 
+from lt_interp.corpus.batches import batched
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_bytes, write_text
 from lt_interp.reading import file_in, read_text
@@ -26,8 +27,7 @@ LICENSE_FILE = "LICENSE"
 VERSION_LINE = "#version: 0.2"
 END_OF_TEXT = "<|endoftext|>"
 MOST_MERGES = 50_001  # with the version line
-BATCH_TEXTS = 1_000
-REMEMBERED = 200_000  # words, after which the memory of their ids begins anew
+REMEMBERED = 2**21  # letters of words, after which the memory of their ids begins anew
 # No merge reaches across the place before a single space: GPT-2 splits text there first. Asked for
 # between ASCII alone, since what else counts as a space differs between libraries.
 WORD_START = re.compile(r"(?<=[!-~])(?= [!-~])")
@@ -80,6 +80,7 @@ class Gpt2Bpe:
         licence = file_in(folder, LICENSE_FILE)
         self._licence = read_text(licence) if licence.exists() else None
         self._remembered: dict[str, list[int]] = {}
+        self._letters = 0  # of the words that are remembered
         letters = byte_letters()
         # GPT-2 numbers the bytes that print before the others
         first = sorted(letters)
@@ -119,9 +120,10 @@ class Gpt2Bpe:
 
     def _ids_of(self, words: set[str]) -> dict[str, list[int]]:
         """The ids of words, remembered: stories are made of few."""
-        if len(self._remembered) > REMEMBERED:
-            self._remembered = {}
+        if self._letters > REMEMBERED:
+            self._remembered, self._letters = {}, 0
         new = list(words - self._remembered.keys())
+        self._letters += sum(map(len, new))
         encodings = self.fast.encode_batch_fast(new, add_special_tokens=False)
         self._remembered.update((w, e.ids) for w, e in zip(new, encodings, strict=True))
         return self._remembered
@@ -139,8 +141,8 @@ class Gpt2Bpe:
             Int64 [50257]: how often each id occurs.
         """
         counts = np.zeros(len(self.tokens), dtype=np.int64)
-        rest, n_stories = iter(stories), 0
-        while batch := list(islice(rest, BATCH_TEXTS)):
+        n_stories = 0
+        for batch in batched(stories):
             ids = np.concatenate(self.encode_batch(batch))
             counts += np.bincount(ids, minlength=len(self.tokens))
             n_stories += len(batch)

@@ -17,8 +17,10 @@ from lt_interp.errors import InputError
 from lt_interp.reading import require_ordinary
 
 DELIMITER = "<|endoftext|>"
-PARQUET_BATCH_ROWS = 1_000
-LARGEST_STORY_BYTES = 2**26  # more is no story: it would be held in memory whole
+PARQUET_BATCH_ROWS = 100
+LARGEST_STORY_BYTES = 2**22  # more is no story; encoding one takes some fifty times its size
+LARGEST_GROWTH = 50  # of a parquet file; text becomes three times smaller, seldom ten
+LEAST_LIMIT_BYTES = 2**26  # what even the smallest file may grow to
 
 # Each may begin at one place of a run of white space alone, or a long run takes its square in time.
 _DELIMITER_LINE = re.compile(rf"^[^\S\n]*{re.escape(DELIMITER)}[^\S\n]*$", flags=re.MULTILINE)
@@ -93,7 +95,7 @@ def require_text_column(columns: Collection[str], where: str) -> None:
 
 
 def require_text(value: Any, where: str) -> str:
-    """Refuse a `text` value that is not a string of valid Unicode.
+    """Refuse a `text` value that is not a string of valid Unicode, or longer than stories are.
 
     Args:
         value: What stands in the `text` column.
@@ -103,11 +105,14 @@ def require_text(value: Any, where: str) -> str:
         The value itself.
 
     Raises:
-        InputError: The value is missing, of another type or holds half of a surrogate pair.
+        InputError: The value is missing, of another type, holds half of a surrogate pair or has
+            millions of characters.
     """
     if not isinstance(value, str):
         kind = type(value).__name__
         raise InputError(f"{where}: 'text' is of type {kind}; every text must be a string")
+    if len(value) > LARGEST_STORY_BYTES:
+        raise InputError(_too_long(where))
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -162,13 +167,16 @@ def _read_parquet(path: Path) -> Iterator[str]:
     import pyarrow
     from pyarrow import parquet
 
-    row = 0
+    row = size = 0
     try:
         with parquet.ParquetFile(path) as file:
             require_text_column(file.schema_arrow.names, str(path))
+            _refuse_growth(path, _claimed_bytes(file.metadata))
             for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=["text"]):
                 for value in batch.column(0):
                     text = require_text(value.as_py(), f"{path}, row {row}")
+                    size += len(text)
+                    _refuse_growth(path, size)
                     yield from stories_in(text)
                     row += 1
     except (pyarrow.ArrowException, OverflowError) as error:
@@ -176,6 +184,22 @@ def _read_parquet(path: Path) -> Iterator[str]:
         raise InputError(f"{path} is not a parquet file ({reason}); write it anew") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}, row {row}: 'text' is not UTF-8; convert it to UTF-8") from None
+
+
+def _claimed_bytes(metadata: Any) -> int:
+    """How large the texts of a parquet file are, by what it says of itself."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(group.num_columns))
+    return sum(c.total_uncompressed_size for c in columns if c.path_in_schema == "text")
+
+
+def _refuse_growth(path: Path, size: int) -> None:
+    """Refuse a small file that becomes a very large one when it is read."""
+    if size > max(LEAST_LIMIT_BYTES, LARGEST_GROWTH * path.stat().st_size):
+        raise InputError(
+            f"{path}: 'text' grows to {size:,} bytes when read, more than {LARGEST_GROWTH} times "
+            "the file; write it anew with less compression"
+        )
 
 
 def _too_long(where: str) -> str:

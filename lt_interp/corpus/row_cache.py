@@ -10,13 +10,13 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Int64, UInt
 
+from lt_interp.corpus.batches import batched
 from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
@@ -32,7 +32,6 @@ from lt_interp.reading import file_in, read_json
 
 FORMAT = 2
 TOKENS, STARTS, KNOWN = "tokens.bin", "story_starts.npy", "files.json"
-BATCH_STORIES = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -177,8 +176,7 @@ def _write_tokens(
     """Stream the joined tokens; return where each story starts and how many tokens there are."""
     eos = np.array([tokenizer.eos_id], dtype=np.int32)
     starts, n_tokens, done = [], 0, 0
-    stories = corpus.stories()
-    while batch := list(islice(stories, BATCH_STORIES)):
+    for batch in batched(corpus.stories()):
         encoded = [np.concatenate([ids, eos]) for ids in tokenizer.encode_batch(batch)]
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         joined = np.concatenate(encoded)

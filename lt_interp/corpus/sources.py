@@ -17,6 +17,7 @@ from pathlib import Path
 from lt_interp.corpus import hub
 from lt_interp.corpus.readers import DELIMITER, SUFFIXES, read_stories, require_suffix
 from lt_interp.errors import InputError
+from lt_interp.files import shown
 from lt_interp.reading import file_in
 
 EMBEDDED = "embedded"
@@ -128,10 +129,10 @@ def _resolve(spec: str | Path, split: str | None) -> tuple[str, str, ReadStories
     path = local_path(spec)
     if path.is_dir():
         own = _own_split(spec, split)
-        return path.resolve().name, own, partial(read_stories, _split_file(path, own))
+        return shown(path.resolve().name), own, partial(read_stories, _split_file(path, own))
     if path.exists():
         require_suffix(path)
-        return path.name, split or "all", _file_reader(path, split or "all")
+        return shown(path.name), split or "all", _file_reader(path, split or "all")
     if isinstance(spec, str) and hub.is_hub_id(spec):
         own = _own_split(spec, split)
         return spec, own, hub.open_hub(spec, own)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
-from lt_interp.files import sha256_file
+from lt_interp.files import sha256_file, shown
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import file_in
@@ -131,7 +131,7 @@ def _find(model: str | Path | StageModel) -> Checkpoint:
         card = {**dict.fromkeys(_CARD), "stage": name, "corpus": dict.fromkeys(_TRAINED_ON)}
         return Checkpoint(name=name, folder=None, card=card, model=model)
     folder = find_checkpoint(model)
-    return Checkpoint(name=folder.resolve().name, folder=folder, card=read_card(folder))
+    return Checkpoint(name=shown(folder.resolve().name), folder=folder, card=read_card(folder))
 
 
 def one_a_stage(checkpoints: Sequence[Checkpoint]) -> dict[str, Checkpoint]:

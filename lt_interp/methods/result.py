@@ -12,7 +12,7 @@ import pandas as pd
 
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_bytes, write_text
-from lt_interp.reading import file_in, format_version, read_json
+from lt_interp.reading import check, file_in, format_version, read_json
 
 RESULT = "result.json"
 
@@ -64,8 +64,9 @@ class Result:
 
         Raises:
             ValueError: A number is infinite, or `meta` holds what JSON cannot.
+            InputError: It holds what `load` would refuse, such as a text of a million characters.
         """
-        text = _sealed(_to_json(self))
+        text = _sealed(_to_json(self), Path(folder) / RESULT)
         for name, frame in self.tables.items() if csv else ():
             write_text(Path(folder) / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
         write_text(Path(folder) / RESULT, text)
@@ -176,9 +177,11 @@ def _to_json(result: Result) -> str:
     )
 
 
-def _sealed(text: str) -> str:
+def _sealed(text: str, path: Path) -> str:
     """The file's text with the hash of what it says, so that a change of it shows."""
-    return text.replace("{\n", f'{{\n  "sha256": "{_sha256(json.loads(text))}",\n', 1)
+    stored = json.loads(text)
+    check(stored, "result", f"what is to be saved as {path}")
+    return text.replace("{\n", f'{{\n  "sha256": "{_sha256(stored)}",\n', 1)
 
 
 def _sha256(stored: dict[str, Any]) -> str:

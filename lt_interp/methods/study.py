@@ -165,7 +165,7 @@ class Study:
             [self.rows.tokenizer_sha256, checkpoint.config.to_dict(), _code_sha256(), versions()],
         ]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return self.keep / f"{checkpoint.name}-{digest[:16]}"
+        return self.keep / f"{checkpoint.name[:50]}-{digest[:16]}"
 
     def _advance(self, done: float, what: Iterable[str]) -> None:
         if self.progress:
