@@ -87,7 +87,7 @@ def compare() -> list[Comparison]:
             notes={
                 "our_tokens_per_second": round(tokens / statistics.median(ours)),
                 "their_tokens_per_second": round(tokens / statistics.median(theirs)),
-                "precision": precision_of(recipe_for("ladder", STAGE)),
+                "precision": precision_of(recipe_for("ladder", STAGE), torch.device("cpu")),
                 "threads": torch.get_num_threads(),
             },
         )

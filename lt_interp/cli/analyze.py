@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Workers
+from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Device, Workers
 from lt_interp.cli.pages import write_pages
 from lt_interp.errors import InputError
 
@@ -25,6 +25,7 @@ def analyze(
         int | None, typer.Option(min=1, help="How many tokens (routing: decisions) to measure.")
     ] = None,
     workers: Workers = None,
+    device: Device = "auto",
 ) -> None:
     """Run one analysis and write its page.
 
@@ -41,6 +42,6 @@ def analyze(
             options[option] = value
     page = write_pages(
         "analyze", {written: options}, corpus, out, only=None, stages=stages, seed=seed,
-        workers=workers,
+        workers=workers, device=device,
     )  # fmt: skip
     typer.echo(page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,10 @@ CorpusName = Annotated[
     str,
     typer.Option(help="A file, a folder with train.* and validation.*, a hub id, or embedded."),
 ]
+Device = Annotated[
+    str,
+    typer.Option(help="Where models compute: cpu, cuda, cuda:1 ...; auto is CUDA if there is one."),
+]
 Checkpoints = Annotated[
     list[str] | None,
     typer.Option("--stage", "--stages", help="One checkpoint, by name or folder; may be repeated."),
@@ -28,33 +33,37 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Models measured at a time, each in a process with one thread; one a core if not "
-        "given. The results do not depend on it.",
+        help="Models measured at a time, each in a process with one thread; if not given one a "
+        "core, on CUDA one. The results do not depend on it.",
     ),
 ]
 
 
 def chosen_checkpoints(
-    names: Sequence[str] | None, *, all_: bool, family: str | None = None
+    names: Sequence[str] | None, *, all_: bool, device: str, family: str | None = None
 ) -> list[Checkpoint]:
     """Checkpoints to open, in the order of the stages.
 
     Args:
         names: Names of shipped checkpoints, or folders.
         all_: Whether `--all` was given: every shipped checkpoint of the ladder.
+        device: What `--device` said.
         family: What `--family` said: every shipped checkpoint of that article.
 
     Raises:
-        InputError: More than one of the three or none, an unknown name, or nothing shipped.
+        InputError: More than one of the three or none, an unknown name, nothing shipped, or no
+            such device.
     """
     from lt_interp.methods.checkpoints import find_checkpoints
+    from lt_interp.model.device import find_device
     from lt_interp.training.run_folder import shipped_checkpoints
 
     whole = _whole_family(names, all_, family)
     wanted = shipped_checkpoints(family=whole) if whole else list(dict.fromkeys(names or ()))
     if not wanted:
         raise InputError("no trained checkpoint is shipped here; make one with lt-interp train")
-    return find_checkpoints(wanted)
+    place = str(find_device(device))
+    return [replace(checkpoint, device=place) for checkpoint in find_checkpoints(wanted)]
 
 
 def chosen_stages(

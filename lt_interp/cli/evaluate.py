@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, CorpusName, chosen_checkpoints
+from lt_interp.cli.choices import LARGEST_SEED, CorpusName, Device, chosen_checkpoints
 from lt_interp.cli.console import note, print_json, print_table
 from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.progress import bar
@@ -36,11 +36,12 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the interval's bootstrap.")
     ] = 0,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """Score stages on a corpus, every position, with a 95% interval by story."""
     with bar("looking for checkpoints"):
-        checkpoints = chosen_checkpoints(stages, all_=all_, family=family)
+        checkpoints = chosen_checkpoints(stages, all_=all_, family=family, device=device)
     stories = open_stories(corpus, split=split)
     found = [_score(checkpoint, stories, context, seed=seed) for checkpoint in checkpoints]
     note(f"{stories.name} ({stories.split}): {stories.n_stories:,} stories")
@@ -59,7 +60,7 @@ def _score(
     from lt_interp.training.checkpoint import load
 
     assert checkpoint.folder is not None, "the command line names folders"
-    model = load(checkpoint.folder, n_ctx=context)
+    model = load(checkpoint.folder, n_ctx=context, device=checkpoint.device)
     assert model.tokenizer is not None, "no checkpoint opens without its tokenizer"
     rows = encode(stories, model.tokenizer, width=context or model.cfg.n_ctx)
     with bar(f"scoring {checkpoint.name}") as advance:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED
+from lt_interp.cli.choices import LARGEST_SEED, Device
 from lt_interp.cli.console import note
 from lt_interp.cli.progress import bar
 
@@ -26,12 +26,13 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the sampling.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Tokens to add, at most.")] = 40,
+    device: Device = "auto",
 ) -> None:
     """Continue a prompt; the text goes to standard output as it is, the prompt included."""
     with bar("generating"):
         from lt_interp.training.checkpoint import load
 
-        model = load(stage)
+        model = load(stage, device=device)
         tokenizer = model.tokenizer
         assert tokenizer is not None, "load() opens no model without its tokenizer"
         given = model.input_to_tokens(prompt)

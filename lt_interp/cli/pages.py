@@ -26,6 +26,7 @@ def write_pages(
     stages: Sequence[str] | None,
     seed: int,
     workers: int | None,
+    device: str,
     family: str = "ladder",
 ) -> Path:
     """Run analyses, save their results, and write every page under a folder.
@@ -38,7 +39,9 @@ def write_pages(
         only: What the user typed of `--only`.
         stages: Checkpoints by name or folder; all that are shipped if there are none.
         seed: Of the analyses.
-        workers: Models measured at a time; as many as there are cores if none is given.
+        workers: Models measured at a time; if none is given as many as there are cores, and one
+            on a CUDA device.
+        device: Where models compute, as the user said it.
         family: Whose article's, where no stages are named; below the folder if not the ladder's.
 
     Returns:
@@ -57,21 +60,24 @@ def write_pages(
         from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
 
-        checkpoints = chosen_checkpoints(stages, all_=False, family=None if stages else family)
+        checkpoints = chosen_checkpoints(
+            stages, all_=False, device=device, family=None if stages else family
+        )
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
     place = family_folder(out, family)
     of_family = [] if place == out else ["--family", family]
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
-    folders = [checkpoint.folder for checkpoint in checkpoints if checkpoint.folder]
-    processes = Workers(workers or n_cores(), prepare=quiet_libraries)
+    on_cpu = all(checkpoint.device == "cpu" for checkpoint in checkpoints)
+    processes = Workers(workers or (n_cores() if on_cpu else 1), prepare=quiet_libraries)
     with processes, _overall(len(analyses)) as begin:
         for name, options in analyses.items():
             words = ["lt-interp", command, *([name] if command == "analyze" else []), *of_family]
             words += ["--corpus", _public(corpus), "--seed", str(seed)]
+            words += [] if on_cpu else ["--device", checkpoints[0].device]
             words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
             analyze_into(
-                place, name, folders, rows, seed=seed, progress=begin(ANALYSES[name].title),
+                place, name, checkpoints, rows, seed=seed, progress=begin(ANALYSES[name].title),
                 command=shown(shlex.join(words)), workers=processes, **options,
             )  # fmt: skip
         advance = begin("writing pages")

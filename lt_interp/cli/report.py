@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Workers
+from lt_interp.cli.choices import LARGEST_SEED, Checkpoints, CorpusName, Device, Workers
 from lt_interp.cli.pages import redraw_pages, write_pages
 from lt_interp.errors import InputError
 
@@ -24,6 +24,7 @@ def report(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the analyses.")] = 0,
     workers: Workers = None,
+    device: Device = "auto",
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Only write the pages again, from the saved results.")
     ] = False,
@@ -46,7 +47,7 @@ def report(
         if analyses:
             page = write_pages(
                 "report", analyses, corpus, out, only=only, stages=stages, seed=seed,
-                workers=workers, family=each,
+                workers=workers, device=device, family=each,
             )  # fmt: skip
     if page is None:
         raise InputError(f"{', '.join(asked)}: no part of that report; leave --only out")

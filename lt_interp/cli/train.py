@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED, CorpusName, chosen_stages
+from lt_interp.cli.choices import LARGEST_SEED, CorpusName, Device, chosen_stages
 from lt_interp.cli.console import note
 from lt_interp.cli.corpora import encode, is_single_file, open_stories, split_rule
 from lt_interp.cli.exits import INTERRUPTED
@@ -19,6 +19,8 @@ from lt_interp.cli.progress import bar
 from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from lt_interp.corpus.sources import Corpus
     from lt_interp.corpus.tokenizer import Tokenizer
     from lt_interp.stages import Stage
@@ -49,11 +51,14 @@ def train(
     context: Annotated[
         int | None, typer.Option(min=2, help="Tokens of a row, instead of the stage's own.")
     ] = None,
+    device: Device = "auto",
 ) -> None:
     """Train stages; interrupted, the same command goes on from the last snapshot."""
     with bar("getting ready"):
         from lt_interp.corpus.tokenizer import load_tokenizer
+        from lt_interp.model.device import find_device
 
+        place = find_device(device)
         asked = chosen_stages(stages, all_=all_, family=family)
         runs = [(stage, _recipe(recipe, stage, epochs)) for stage in asked]
         require_writable(out)
@@ -68,7 +73,8 @@ def train(
             fitted = stage.fitted(d_vocab=text.d_vocab, eos_id=text.eos_id, n_ctx=context)
             width = min(how.row_tokens or fitted.config.n_ctx, fitted.config.n_ctx)
             data = _encode(splits, text, width)
-            _run(fitted, data, how, seed, out / f"{stage.id}{suffix}", title)
+            folder = out / f"{stage.id}{suffix}"
+            _run(fitted, data, how, seed, folder, title, place)
     except KeyboardInterrupt:
         note("interrupted; the same command resumes from the last snapshot")
         raise typer.Exit(INTERRUPTED) from None
@@ -106,7 +112,15 @@ def _encode(splits: tuple[Corpus, Corpus], tokenizer: Tokenizer, width: int) -> 
     return Data(train=train, validation=validation, tokenizer=tokenizer)
 
 
-def _run(stage: Stage, data: Data, recipe: Recipe, seed: int, out: Path, title: str) -> None:
+def _run(
+    stage: Stage,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    out: Path,
+    title: str,
+    device: torch.device,
+) -> None:
     """Train one stage, with its display, and say what came of it."""
     from lt_interp.cli.training_display import training_display
     from lt_interp.training.loop import train as train_stage
@@ -115,7 +129,7 @@ def _run(stage: Stage, data: Data, recipe: Recipe, seed: int, out: Path, title: 
     was_done = (out / CARD).exists()
     tokens_a_step = recipe.batch_rows * (1 if recipe.last_token_only else data.train.width - 1)
     with training_display(title, tokens_a_step) as on_step:
-        train_stage(stage, data, recipe, seed=seed, out=out, on_step=on_step)
+        train_stage(stage, data, recipe, seed=seed, out=out, on_step=on_step, device=device)
     loss = read_card(out)["val_loss_nats"]
     verb = "trained already" if was_done else "trained"
     typer.echo(f"{out}: {verb}, validation loss {loss:.4f} nats, perplexity {math.exp(loss):.2f}")

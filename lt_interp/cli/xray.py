@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lt_interp.cli.choices import LARGEST_SEED
+from lt_interp.cli.choices import LARGEST_SEED, Device
 from lt_interp.cli.console import note, print_json, print_table
 from lt_interp.cli.outputs import require_file_place
 from lt_interp.cli.progress import bar
@@ -28,6 +28,7 @@ def xray(
         typer.Option(help="Draw among the likeliest tokens that reach this probability."),
     ] = 0.9,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draw.")] = 0,
+    device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Write a page too, this .md file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -38,9 +39,8 @@ def xray(
         from lt_interp.methods.xray import xray as follow
         from lt_interp.training.checkpoint import load
 
-        found = follow(
-            load(stage), prompt, pos=pos, temperature=temperature, top_p=top_p, seed=seed
-        )
+        model = load(stage, device=device)
+        found = follow(model, prompt, pos=pos, temperature=temperature, top_p=top_p, seed=seed)
         if out is not None:
             from lt_interp.files import write_text
             from lt_interp.report.xray import xray_page

@@ -22,9 +22,6 @@ from lt_interp.stages import STAGES
 from lt_interp.training.checkpoint import load
 from lt_interp.training.run_folder import WEIGHTS, find_checkpoint, read_card, read_config
 
-Models = StageModel | str | Path | Sequence[StageModel | str | Path]
-"""What an analysis is asked about: names of shipped checkpoints, folders, models in memory."""
-
 # What a result repeats of a checkpoint's card.
 _CARD = ("stage", "seed", "tokens_seen", "recipe", "val_loss_nats")
 _TRAINED_ON = ("name", "split", "sha256")
@@ -41,12 +38,14 @@ class Checkpoint:
         folder: Where it is; `None` in memory.
         card: Its `run.json`; in memory only its stage is known.
         model: The model in memory.
+        device: Where one that is opened computes.
     """
 
     name: str
     folder: Path | None
     card: dict[str, Any] = field(repr=False)
     model: StageModel | None = field(default=None, repr=False)
+    device: str = "cpu"
 
     @property
     def stage(self) -> str:
@@ -90,13 +89,18 @@ class Checkpoint:
         if self.model is not None:
             return self.model
         assert self.folder is not None
-        return load(self.folder)
+        return load(self.folder, device=self.device)
+
+
+Models = StageModel | Checkpoint | str | Path | Sequence[StageModel | Checkpoint | str | Path]
+"""What an analysis is asked about: names of shipped checkpoints, folders, models in memory."""
 
 
 def untrained(model: StageModel, *, seed: int) -> StageModel:
     """The same architecture with PyTorch's default random weights: what training is compared to."""
     name = str(model.cfg.model_name)
-    return StageModel(model.config, tokenizer=model.tokenizer, name=name, seed=seed)
+    fresh = StageModel(model.config, tokenizer=model.tokenizer, name=name, seed=seed)
+    return fresh.to(model.W_U.device)
 
 
 def find_checkpoints(models: Models) -> list[Checkpoint]:
@@ -105,12 +109,13 @@ def find_checkpoints(models: Models) -> list[Checkpoint]:
     One that was converted from somebody's file has no seed on record and stands behind the others.
 
     Args:
-        models: Names of shipped checkpoints, folders, or models in memory; one or several.
+        models: Names of shipped checkpoints, folders, or models in memory; one or several. What
+            this returned before is taken as it is.
 
     Raises:
         InputError: None is named, one does not exist, or two have one name.
     """
-    several = [models] if isinstance(models, str | Path | StageModel) else models
+    several = [models] if isinstance(models, str | Path | StageModel | Checkpoint) else models
     found = [_find(model) for model in several]
     if not found:
         raise InputError("no checkpoint is named; name a stage, such as 09_multi_head, or a folder")
@@ -125,7 +130,9 @@ def find_checkpoints(models: Models) -> list[Checkpoint]:
     )
 
 
-def _find(model: str | Path | StageModel) -> Checkpoint:
+def _find(model: str | Path | StageModel | Checkpoint) -> Checkpoint:
+    if isinstance(model, Checkpoint):
+        return model
     if isinstance(model, StageModel):
         name = str(model.cfg.model_name)
         card = {**dict.fromkeys(_CARD), "stage": name, "corpus": dict.fromkeys(_TRAINED_ON)}

@@ -164,6 +164,7 @@ class Study:
             [self.rows.corpus_sha256, self.rows.corpus_split, self.rows.width],
             [self.rows.tokenizer_sha256, checkpoint.config.to_dict(), _code_sha256(), versions()],
         ]
+        facts += [] if checkpoint.device == "cpu" else [checkpoint.device]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return self.keep / f"{checkpoint.name[:50]}-{digest[:16]}"
 

@@ -210,6 +210,14 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         self.cfg.dtype = self.W_E.dtype
         return self
 
+    def cuda(self, device: Any = None) -> StageModel:
+        """Move to a CUDA device, and keep `cfg.device` true."""
+        return self.to("cuda" if device is None else torch.device("cuda", device))
+
+    def cpu(self) -> StageModel:
+        """Move to the processor, and keep `cfg.device` true."""
+        return self.to("cpu")
+
     def __repr__(self) -> str:
         """What it is, in a few lines instead of a tree of modules."""
         return describe(

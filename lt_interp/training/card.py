@@ -13,6 +13,7 @@ import torch
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.files import sha256_file, write_json
+from lt_interp.model.device import multiplies_bfloat16
 from lt_interp.stages import Stage
 from lt_interp.training.recipe import Recipe
 from lt_interp.training.run_folder import CARD, FORMAT_VERSION, WEIGHTS
@@ -21,15 +22,22 @@ _VERSIONED = ("lt-interp", "torch", "transformer-lens", "tokenizers", "numpy")
 
 
 def identity_of(
-    stage: Stage, train: Rows, validation: Rows, tokenizer: Tokenizer, recipe: Recipe, seed: int
+    stage: Stage,
+    train: Rows,
+    validation: Rows,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Everything that decides the bits of a run; a folder is resumed only under the same."""
     return {
+        **({} if device.type == "cpu" else {"device": torch.cuda.get_device_name(device)}),
         "stage": stage.id,
         "model": stage.config.to_dict(),
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "precision": precision_of(recipe),
+        "precision": precision_of(recipe, device),
         "threads": torch.get_num_threads(),  # sums are split among them, which moves last bits
         "corpus_sha256": train.corpus_sha256,
         "validation_sha256": validation.corpus_sha256,
@@ -37,13 +45,10 @@ def identity_of(
     }
 
 
-def precision_of(recipe: Recipe) -> str:
-    """`"bfloat16"` where the recipe allows it and the processor multiplies it, else `"float32"`.
-
-    A processor without such instructions emulates them a hundred times slower.
-    """
-    has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if recipe.precision == "auto" and has_bfloat16 else "float32"
+def precision_of(recipe: Recipe, device: torch.device) -> str:
+    """`"bfloat16"` where the recipe allows it and the device multiplies it, else `"float32"`."""
+    fast = recipe.precision == "auto" and multiplies_bfloat16(device)
+    return "bfloat16" if fast else "float32"
 
 
 def write_card(

@@ -12,6 +12,7 @@ from lt_interp.corpus.tokenizer import Tokenizer, load_tokenizer, stored_sha256
 from lt_interp.errors import InputError
 from lt_interp.files import sha256_file, write_bytes, write_json
 from lt_interp.model.config import ModelConfig
+from lt_interp.model.device import find_device
 from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import file_in, place_in
 from lt_interp.training.run_folder import (
@@ -52,20 +53,24 @@ def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.
     write_bytes(folder / WEIGHTS, save(tensors))
 
 
-def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
+def load(
+    name: str | Path, *, n_ctx: int | None = None, device: str | torch.device = "cpu"
+) -> StageModel:
     """Open a trained stage.
 
     Args:
         name: The name of a shipped checkpoint, such as `"09_multi_head"`, or a folder.
         n_ctx: Tokens that it is to read at once, where they are more than it was trained on.
+        device: Where it computes, such as `"cuda"`, or `"auto"`: see `find_device`.
 
     Returns:
         The model in float32 and eval mode, with the tokenizer it was trained with.
 
     Raises:
-        InputError: There is no such checkpoint, its files are damaged or do not fit together, or
-            it cannot read as much as `n_ctx`.
+        InputError: There is no such checkpoint, its files are damaged or do not fit together, it
+            cannot read as much as `n_ctx`, or there is no such device.
     """
+    place = find_device(device)
     folder = find_checkpoint(name)
     stored = read_config(folder)
     card = read_card(folder)
@@ -80,7 +85,7 @@ def load(name: str | Path, *, n_ctx: int | None = None) -> StageModel:
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
     model = StageModel(config, tokenizer=tokenizer, name=stored["stage"])
     load_weights(model, folder)
-    return model
+    return model.to(place)
 
 
 def load_weights(model: StageModel, folder: Path) -> None:

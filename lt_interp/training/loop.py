@@ -19,6 +19,7 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.files import remove_unfinished
+from lt_interp.model.device import find_device
 from lt_interp.model.finite import activation_not_finite, weight_not_finite
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.parts.unseen import fused
@@ -77,6 +78,7 @@ def train(
     out: Path,
     on_step: OnStep | None = None,
     snapshot_seconds: float = 60.0,
+    device: str | torch.device = "cpu",
 ) -> StageModel:
     """Train a stage into a folder, or finish what an earlier call began there.
 
@@ -88,15 +90,17 @@ def train(
         out: The run's folder: metrics and snapshots, in the end the checkpoint.
         on_step: Called with the steps done, the steps in all and the last line of metrics.
         snapshot_seconds: Time between snapshots: what an interruption can cost.
+        device: Where it computes; a run goes on only on the kind of device that it began on.
 
     Returns:
         The model as stored.
 
     Raises:
         InputError: The folder holds another run, another process is training into it, the rows
-            make no batch, or the loss stopped being finite.
+            make no batch, the loss stopped being finite, or there is no such device.
     """
-    identity = identity_of(stage, data.train, data.validation, data.tokenizer, recipe, seed)
+    place = find_device(device)
+    identity = identity_of(stage, data.train, data.validation, data.tokenizer, recipe, seed, place)
     total_steps = recipe.total_steps(data.train.n_rows)
     out.mkdir(parents=True, exist_ok=True)
     with run_lock(out):
@@ -105,18 +109,31 @@ def train(
             remove_unfinished(out, older_than_seconds=0.0)  # nobody else writes here
             (out / SNAPSHOT).unlink(missing_ok=True)  # a kill came after the card
             logger.info("%s is trained already in %s", stage.id, out)
-            return load(out)
+            return load(out, device=place)
         model = StageModel(stage.config, tokenizer=data.tokenizer, name=stage.id)
         generator = torch.Generator().manual_seed(seed)
         INITIALISATIONS[recipe.initialisation](model, generator)
+        model.to(place)  # with the weights that it begins with anywhere
         optimizers = build_optimizers(model, recipe)
         remove_unfinished(out, older_than_seconds=0.0)
         progress = load_snapshot(out, model, optimizers, identity)
         forget_after(out, progress.step)
         if progress.step < total_steps:
             run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
-            progress = run.steps(progress, on_step, snapshot_seconds)
+            with _in_one_order(place):
+                progress = run.steps(progress, on_step, snapshot_seconds)
         return _finish(model, data, progress, out, identity)
+
+
+@contextmanager
+def _in_one_order(device: torch.device) -> Iterator[None]:
+    """Same command, same bits: kernels of CUDA that add up in no fixed order are left out."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cuda")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def batch_rows(step: int, n_rows: int, batch: int, seed: int) -> np.ndarray:
@@ -179,7 +196,7 @@ class _Run:
     def stopped(self, step: int, what: str) -> str:
         """What happened at a step, where it began, and what to do."""
         rows = batch_rows(step, self.data.train.n_rows, self.recipe.batch_rows, self.seed)
-        tokens = torch.from_numpy(self.data.train.tokens[np.sort(rows)[:1], :-1].astype(np.int64))
+        tokens = self.tokens(np.sort(rows)[:1])[:, :-1]
         where = weight_not_finite(self.model) or activation_not_finite(self.model, tokens)
         began = f", and {where} holds NaN or infinity" if where else ""
         return (
@@ -198,16 +215,22 @@ class _Run:
         with self._dropping_out(step):
             return float(np.mean([self._add_gradients(part) for part in parts]))
 
+    def tokens(self, rows: np.ndarray) -> Tensor:
+        """Ids [rows, width] where the model is."""
+        ids = torch.from_numpy(self.data.train.tokens[rows].astype(np.int64))
+        return ids.to(self.model.W_U.device)
+
     def _add_gradients(self, rows: np.ndarray) -> float:
         """Add the gradients of some rows, by their share in the batch; the loss as above."""
-        tokens = torch.from_numpy(self.data.train.tokens[rows].astype(np.int64))
-        dtype = torch.bfloat16 if self.identity["precision"] == "bfloat16" else torch.float32
+        tokens = self.tokens(rows)
+        fast = self.identity["precision"] == "bfloat16"
+        dtype = torch.bfloat16 if fast else torch.float32
         router: dict[str, Tensor] = {}
         hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
             fused(),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
-            torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
+            torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=fast),
         ):
             hidden = self.model.hidden(tokens[:, :-1])
         targets = tokens[:, 1:]
@@ -230,7 +253,8 @@ class _Run:
         if not self.model.config.dropout:
             yield
             return
-        with torch.random.fork_rng(devices=[]):
+        own = self.model.W_U.device
+        with torch.random.fork_rng(devices=[own] if own.type == "cuda" else []):
             torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1)[0]))
             self.model.train()
             try:

@@ -38,7 +38,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits = torch.addmm(bias, x, weight, out=held[: len(x)])
             losses, probs = _losses_and_probs(logits, target)
             total += losses.sum()
-            gradient = probs.scatter_add_(1, target, probs.new_full(target.shape, -1.0))
+            gradient = probs.scatter_(1, target, probs.gather(1, target) - 1)
             d_hidden[part] = gradient @ weight.T
             d_weight += x.T @ gradient
             d_bias += gradient.sum(dim=0, dtype=d_bias.dtype)

@@ -109,7 +109,7 @@ def restore_optimizers(
                 shape = () if slot == "step" else param.shape
                 if value is None or value.shape != shape or not value.isfinite().all():
                     raise ValueError(key)
-                optimizer.state[param][slot] = value
+                optimizer.state[param][slot] = value.to(param.device)
     if left:
         raise ValueError(next(iter(left)))
 

@@ -147,7 +147,7 @@ def _values(
             "recovery": recovered[row].double().numpy(),
             "kl_nats": scores.kl_nats[row].double().numpy(),
             "donor_recovery": donors[cell],
-            "share_changed": _changed(cell, target, source).double().numpy(),
+            "share_changed": _changed(cell, target, source).double().cpu().numpy(),
         }
         for row, cell in enumerate(cells)
     ]

@@ -27,7 +27,7 @@ def logit_difference(
         >>> logit_difference(torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([[0, 1]]))
         tensor([2.])
     """
-    chosen = logits.gather(1, answers)
+    chosen = logits.gather(1, answers.to(logits.device))
     return chosen[:, 0] - chosen[:, 1]
 
 

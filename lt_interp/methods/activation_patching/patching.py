@@ -84,7 +84,7 @@ def patch(
         difference = logit_difference(logits.flatten(0, 1), rows)
         differences[places] = difference.unflatten(0, (len(places), -1))
         divergence[places] = kl_nats(clean_logits, logits)
-    return Scores(logit_difference=differences, kl_nats=divergence)
+    return Scores(logit_difference=differences.cpu(), kl_nats=divergence.cpu())
 
 
 def _starts(
@@ -183,7 +183,7 @@ def _position_axis(cell: Cell) -> int:
 
 def _mask(cells: Sequence[Cell], like: Tensor) -> Bool[Tensor, "cell 1 ..."]:
     """True where a cell is patched: the activation's axes, the pairs' and the last one 1."""
-    mask = torch.zeros(len(cells), *like[:1, ..., :1].shape, dtype=torch.bool)
+    mask = like.new_zeros(len(cells), *like[:1, ..., :1].shape, dtype=torch.bool)
     for row, cell in zip(mask, cells, strict=True):
         by_position = row.transpose(1, _position_axis(cell))
         head = () if cell.head is None else (cell.head,)

@@ -67,8 +67,9 @@ def differences(
     model: StageModel, group: PairGroup
 ) -> tuple[Float[Tensor, " pair"], Float[Tensor, " pair"]]:
     """Logit differences of the clean and of the corrupt prompts."""
-    clean = logit_difference(last_logits(model, group.clean), group.answers)
-    return clean, logit_difference(last_logits(model, group.corrupt), group.answers)
+    prompts = group.clean, group.corrupt
+    clean, corrupt = (logit_difference(last_logits(model, one), group.answers) for one in prompts)
+    return clean.cpu(), corrupt.cpu()
 
 
 def kept(
@@ -132,8 +133,8 @@ def run_baselines(model: StageModel, group: PairGroup, hooks: Iterable[str]) -> 
     return Baselines(
         clean=clean,
         corrupt=corrupt,
-        clean_nats=logit_difference(clean.logits, group.answers),
-        corrupt_nats=logit_difference(corrupt.logits, group.answers),
+        clean_nats=logit_difference(clean.logits, group.answers).cpu(),
+        corrupt_nats=logit_difference(corrupt.logits, group.answers).cpu(),
     )
 
 

@@ -49,6 +49,7 @@ def query_scores(
         pattern: Attention, rows that sum to 1 over the keys up to the query's own.
         tokens: What was read.
     """
+    tokens = tokens.to(pattern.device)
     same = (tokens[:, 1:, None] == tokens[:, None, :])[:, None].to(pattern.dtype)
     pattern = pattern[..., 1:, :]
     n = pattern.shape[-2]
@@ -56,7 +57,7 @@ def query_scores(
     current = behind[0]
     largest = pattern.amax(dim=-1)
     bar = largest * (1 - TIE)
-    place = torch.arange(n + 1, dtype=pattern.dtype)
+    place = torch.arange(n + 1, dtype=pattern.dtype, device=pattern.device)
     scores = [
         current,
         (pattern * same).sum(dim=-1),
@@ -111,6 +112,7 @@ def sums_by_unit(
     """
     n_layers, _, n_heads, _, n_scores = scores.shape
     by_query = scores.permute(1, 3, 0, 2, 4).reshape(-1, n_layers * n_heads * n_scores)
-    totals = torch.zeros(n_units, by_query.shape[1], dtype=torch.float64)
-    totals.index_add_(0, torch.from_numpy(unit.ravel().astype(np.int64)), by_query.double())
-    return totals.reshape(n_units, n_layers, n_heads, n_scores).numpy()
+    totals = by_query.new_zeros(n_units, by_query.shape[1], dtype=torch.float64)
+    place = torch.from_numpy(unit.ravel().astype(np.int64)).to(totals.device)
+    totals.index_add_(0, place, by_query.double())
+    return totals.reshape(n_units, n_layers, n_heads, n_scores).cpu().numpy()

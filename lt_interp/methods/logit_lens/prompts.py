@@ -46,6 +46,7 @@ def prompt_rows(
     `top_tokens` holds the likeliest tokens with their probabilities, as JSON. What comes after
     the last position is not known, and so neither are its rank and its probability.
     """
+    tokens = tokens.to(model.W_U.device)
     vectors = read_points(model, tokens)[:, 0]
     following = tokens[0].roll(-1)
     readout = read(vectors, model.W_U, model.b_U, following)

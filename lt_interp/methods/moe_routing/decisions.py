@@ -187,7 +187,7 @@ def _route(
     keep_inputs: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Expert, margin, entropy and, if asked for, input of the kept positions, a layer first."""
-    mask = torch.from_numpy(kept)
+    mask = torch.from_numpy(kept).to(model.W_E.device)
     read: list[Tensor] = []
     logits: list[Tensor] = []
     chosen: list[Tensor] = []
@@ -213,8 +213,8 @@ def _route(
     log_p = scores.log_softmax(dim=-1)
     best = scores.topk(2, dim=-1).values
     return (
-        torch.stack(chosen).numpy(),
-        (best[..., 0] - best[..., 1]).numpy(),
-        -(log_p.exp() * log_p).sum(dim=-1).numpy(),
-        torch.stack(read).numpy(),
+        torch.stack(chosen).cpu().numpy(),
+        (best[..., 0] - best[..., 1]).cpu().numpy(),
+        -(log_p.exp() * log_p).sum(dim=-1).cpu().numpy(),
+        torch.stack(read).cpu().numpy(),
     )

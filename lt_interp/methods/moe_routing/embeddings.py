@@ -35,5 +35,5 @@ def embedding_inputs(
             read = W_pos[: int(decisions.position.max()) + 1]
             x = x + (W_pos[position[part]] if own_position else read.mean(dim=0))
         for layer, block in enumerate(model.blocks):
-            found[layer, part] = block.ln2(x).numpy()
+            found[layer, part] = block.ln2(x).cpu().numpy()
     return found

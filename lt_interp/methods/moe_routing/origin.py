@@ -69,7 +69,7 @@ def origin_row(
     if isinstance(start, str):
         return {**row, "reason": start}
     layer = int(gradient["layer"])
-    now, then = trained.blocks[layer].mlp.router.weight.detach(), start[layer]
+    now, then = trained.blocks[layer].mlp.router.weight.detach().cpu(), start[layer]
     stored = then.half().float()  # checkpoints are stored in half precision
     plane, first = ((w - w.mean(dim=0)).flatten() for w in (now, then))  # what tells experts apart
     return {

@@ -131,7 +131,7 @@ def other_routers(
         one = OtherRouters(decisions, layer)
         one.shuffle(seed=seed, draws=draws)
         one.route_at_random(fresh.inputs[layer], without[layer], seed=seed, draws=draws)
-        router = block.mlp.router.weight.detach().numpy()
+        router = block.mlp.router.weight.detach().cpu().numpy()
         one.route_without_context(router, without[layer], token[layer])
         found.append(one)
     return found
