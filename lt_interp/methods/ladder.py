@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 
 from lt_interp.article import article_stage
 from lt_interp.methods.parameter_table import parameter_table
+from lt_interp.model.config import ModelConfig
 from lt_interp.stages import FAMILIES, STAGES
 from lt_interp.training.run_folder import (
     read_card,
     shipped_checkpoints,
     shipped_folder,
-    stored_shapes,
 )
 
 
@@ -24,7 +24,7 @@ class Rung(TypedDict):
         id: Name of the stage, or of the checkpoint where it is a further one.
         family: Whose article the stage is from.
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
-        parameters: Counted from the stored weights; of a stage not shipped, by its formulas.
+        parameters: By the formulas of its parts, which count what is stored: no weight is opened.
         tokens_seen: Tokens predicted in training.
         perplexity: Of every position of the validation split it was trained beside, by token: what
             reads bytes or characters has a smaller one than what reads words.
@@ -80,23 +80,26 @@ def _untrained(name: str) -> Rung:
         id=name,
         family=STAGES[name].family,
         adds=STAGES[name].adds,
-        parameters=parameter_table(STAGES[name].config)[-1].parameters,
+        parameters=_n_parameters(STAGES[name].config),
         tokens_seen=None,
         perplexity=None,
         article_perplexity=article_stage(name).get("perplexity"),
     )
 
 
+def _n_parameters(config: ModelConfig) -> int:
+    return parameter_table(config)[-1].parameters
+
+
 def _trained(run: _Run) -> Rung:
     stage, loss = run.card["stage"], run.card["val_loss_nats"]
     kind = "converted" if "converted_from" in run.card else f"seed {run.card['seed']}"
     further = f" ({kind})" if run.name != stage or kind == "converted" else ""
-    shapes = stored_shapes(shipped_folder(run.name))
     return Rung(
         id=run.name,
         family=run.family,
         adds=f"{STAGES[stage].adds if run.family else ''}{further}",
-        parameters=sum(math.prod(shape) for shape in shapes.values()),
+        parameters=_n_parameters(ModelConfig.from_dict(run.card["identity"]["model"])),
         tokens_seen=run.card["tokens_seen"],
         perplexity=None if loss is None else math.exp(loss),
         article_perplexity=article_stage(stage).get("perplexity"),
