@@ -151,9 +151,10 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         """What the first block reads, or without blocks the unembedding.
 
         Args:
-            tokens: What is read.
+            tokens: What is read, from any device.
             past: What was read before it.
         """
+        tokens = tokens.to(self.W_E.device)
         x = self.hook_embed(self.embed(tokens))
         if self.config.embeds_positions:
             x = x + self.hook_pos_embed(self.pos_embed(tokens, first=past.length if past else 0))

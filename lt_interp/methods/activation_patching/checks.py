@@ -30,7 +30,7 @@ def check_group(model: StageModel, group: PairGroup) -> None:
     parts, whole = _every_cell(model.config, group.last), whole_cells(model.config, group.last)
     hooks = needed_hooks(model, [*parts, *whole])
     clean, corrupt = record(model, group.clean, hooks), record(model, group.corrupt, hooks)
-    wanted = logit_difference(clean.logits, group.answers)
+    wanted = logit_difference(clean.logits, group.answers).cpu()
     bound = TOLERANCE * float(clean.logits.abs().max())
     same = _differences(model, group, clean, clean, parts)
     _refuse(parts, same, wanted, bound, "clean patched into clean changed the prediction")

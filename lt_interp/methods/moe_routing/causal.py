@@ -64,7 +64,7 @@ class Intervention:
             changed = (experts + 1) % self.n_experts
         else:
             changed = torch.full_like(experts, self.expert)
-        return torch.where(where[..., None], changed, experts)
+        return torch.where(where[..., None].to(experts.device), changed, experts)
 
 
 def interventions(n_layers: int, n_experts: int) -> list[Intervention]:
