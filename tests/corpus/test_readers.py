@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from lt_interp.corpus.readers import read_stories, stories_in
+from lt_interp.corpus.readers import PARQUET_BATCH_ROWS, read_stories, stories_in
 from lt_interp.errors import InputError
 
 
@@ -150,7 +150,7 @@ def test_parquet_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", watched)
     assert list(itertools.islice(read_stories(path), 2_500)) == text["text"].to_pylist()
-    assert asked == [(1_000, ["text"])]
+    assert asked == [(PARQUET_BATCH_ROWS, ["text"])]
 
 
 def test_a_file_that_vanished_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,8 @@ def check_columns(chosen: Mapping[Path, Iterable[Column]], work: Path) -> Column
         work: An empty folder.
     """
     found = Columns()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that such an index is slow, which differs by version
         patch.setattr("lt_interp.report.build.save_svg", lambda *_, **__: None)
         for result, columns in chosen.items():
             for table, column in columns:
