@@ -101,8 +101,8 @@ def remove_unfinished(folder: str | Path, *, older_than_seconds: float = 3600.0)
         older_than_seconds: What is younger may be another process's that is still writing.
     """
     for path in Path(folder).rglob(f".*{UNFINISHED}*"):
-        with suppress(FileNotFoundError):  # renamed into its place since
-            if time.time() - path.stat().st_mtime < older_than_seconds:
+        with suppress(OSError):  # renamed into its place since, or not ours to delete
+            if time.time() - path.lstat().st_mtime < older_than_seconds:
                 continue
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 

@@ -56,6 +56,19 @@ def require_ordinary(path: Path) -> Path:
     return path
 
 
+def require_small(path: Path) -> Path:
+    """Refuse a file that is larger than any that is read whole.
+
+    Raises:
+        InputError: It is, or it is no ordinary file.
+    """
+    if (size := require_ordinary(path).stat().st_size) > LARGEST_BYTES:
+        raise InputError(
+            f"{path} has {size:,} bytes, and at most {LARGEST_BYTES:,} are read; restore it"
+        )
+    return path
+
+
 def read_text(path: str | Path) -> str:
     """Read a UTF-8 text file.
 
@@ -65,11 +78,7 @@ def read_text(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder that holds it")
-    if require_ordinary(path).stat().st_size > LARGEST_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size:,} bytes, and at most {LARGEST_BYTES:,} are read; "
-            "restore it"
-        )
+    require_small(path)
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -42,7 +43,8 @@ class ExitStatus(TyperGroup):
             raise typer.Exit(FAILED) from None
         except OSError as error:
             _forget_output()
-            raise _exit(_reason(error), FAILED) from None
+            named_too_long = error.errno == errno.ENAMETOOLONG
+            raise _exit(_reason(error), BAD_INPUT if named_too_long else FAILED) from None
         return value
 
 

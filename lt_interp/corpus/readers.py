@@ -20,6 +20,7 @@ DELIMITER = "<|endoftext|>"
 PARQUET_BATCH_ROWS = 100
 LARGEST_STORY_BYTES = 2**22  # more is no story; encoding one takes some fifty times its size
 LARGEST_GROWTH = 50  # of a parquet file; text becomes three times smaller, seldom ten
+BYTES_A_ROW = 4  # in memory, beside its text
 LEAST_LIMIT_BYTES = 2**26  # what even the smallest file may grow to
 
 # Each may begin at one place of a run of white space alone, or a long run takes its square in time.
@@ -170,7 +171,11 @@ def _read_parquet(path: Path) -> Iterator[str]:
     row = size = 0
     try:
         with parquet.ParquetFile(path) as file:
-            require_text_column(file.schema_arrow.names, str(path))
+            schema = file.schema_arrow
+            require_text_column(schema.names, str(path))
+            kind = schema.types[schema.names.index("text")]
+            if pyarrow.types.is_nested(kind):
+                raise InputError(f"{path}: 'text' is of type {kind}; every text must be a string")
             _refuse_growth(path, _claimed_bytes(file.metadata))
             for batch in file.iter_batches(PARQUET_BATCH_ROWS, columns=["text"]):
                 for value in batch.column(0):
@@ -187,10 +192,11 @@ def _read_parquet(path: Path) -> Iterator[str]:
 
 
 def _claimed_bytes(metadata: Any) -> int:
-    """How large the texts of a parquet file are, by what it says of itself."""
+    """How large the texts of a parquet file are, by what it says of itself, empty ones included."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     columns = (group.column(i) for group in groups for i in range(group.num_columns))
-    return sum(c.total_uncompressed_size for c in columns if c.path_in_schema == "text")
+    texts = sum(c.total_uncompressed_size for c in columns if c.path_in_schema == "text")
+    return texts + BYTES_A_ROW * metadata.num_rows
 
 
 def _refuse_growth(path: Path, size: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lt_interp.errors import InputError
 from lt_interp.files import new_folder, sha256_file, trained_folder, write_json
-from lt_interp.reading import file_in, format_version, read_json
+from lt_interp.reading import file_in, format_version, read_json, require_small
 
 if TYPE_CHECKING:
     from lt_interp.corpus.sources import Corpus
@@ -150,8 +150,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     from lt_interp.corpus.gpt2_bpe import MERGES_FILE
 
     folder = _existing(Path(folder))
-    files = (file_in(folder, name) for name in (VOCABULARY_FILE, MERGES_FILE))
-    return _opened(folder, tuple(sha256_file(path) for path in files if path.exists()))
+    files = [file_in(folder, name) for name in (VOCABULARY_FILE, MERGES_FILE)]
+    there = [require_small(path) for path in files if path.exists()]
+    return _opened(folder, tuple(map(sha256_file, there)))
 
 
 @lru_cache(maxsize=4)
@@ -227,4 +228,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
     found = read_json(path, schema="vocabulary")
     if len(set(found["tokens"])) != len(found["tokens"]):
         raise InputError(f"{path} is damaged: a token is listed twice")
+    try:
+        "".join(found["tokens"]).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path} is damaged: a token holds half a character") from None
     return found

@@ -20,7 +20,13 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import file_in
 from lt_interp.stages import STAGES
 from lt_interp.training.checkpoint import load
-from lt_interp.training.run_folder import WEIGHTS, find_checkpoint, read_card, read_config
+from lt_interp.training.run_folder import (
+    WEIGHTS,
+    find_checkpoint,
+    read_card,
+    read_config,
+    stored_shapes,
+)
 
 # What a result repeats of a checkpoint's card.
 _CARD = ("stage", "seed", "tokens_seen", "recipe", "val_loss_nats")
@@ -78,6 +84,7 @@ class Checkpoint:
     def weights_sha256(self) -> str:
         """Of the stored file as it is now; in memory, of every tensor."""
         if self.folder is not None:
+            stored_shapes(self.folder)  # refuses what would take an hour to be read
             return sha256_file(file_in(self.folder, WEIGHTS))
         digest = hashlib.sha256()
         for name, tensor in self.load().state_dict().items():

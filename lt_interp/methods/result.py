@@ -105,6 +105,25 @@ def make_table(columns: Mapping[str, type], rows: Iterable[Mapping[str, Any]]) -
     return pd.DataFrame(frame, columns=list(columns))
 
 
+def has_columns(result: Result, columns: Mapping[str, Mapping[str, type]]) -> bool:
+    """Whether a result has these tables, each with these columns of these types.
+
+    Args:
+        result: Any.
+        columns: By table, as `make_table` takes them.
+    """
+    if result.tables.keys() != columns.keys():
+        return False
+    return all(
+        list(table) == list(columns[name])
+        and all(
+            str(table[column].dtype) in (_TYPES[type_], _MISSING_TYPES.get(_TYPES[type_]))
+            for column, type_ in columns[name].items()
+        )
+        for name, table in result.tables.items()
+    )
+
+
 def join_tables(
     columns: Mapping[str, type], parts: Iterable[tuple[Mapping[str, Any], pd.DataFrame]]
 ) -> pd.DataFrame:

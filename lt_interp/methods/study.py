@@ -17,11 +17,19 @@ import torch
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
-from lt_interp.methods.result import RESULT, Progress, Result, join_tables, make_table
+from lt_interp.methods.result import (
+    RESULT,
+    Progress,
+    Result,
+    has_columns,
+    join_tables,
+    make_table,
+)
 from lt_interp.methods.workers import Share, Workers, here
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.finite import finite_activations, require_finite
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import place_in
 
 LOGGER = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -151,7 +159,7 @@ class Study:
         if not self.keep or not (self._place(checkpoint) / RESULT).is_file():
             return None
         result = Result.load(self._place(checkpoint))
-        return result if set(result.tables) == set(columns) else None
+        return result if has_columns(result, columns) else None
 
     def _place(self, checkpoint: Checkpoint) -> Path:
         """A folder whose name holds everything that the tables depend on."""
@@ -166,7 +174,7 @@ class Study:
         ]
         facts += [] if checkpoint.device == "cpu" else [checkpoint.device]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return self.keep / f"{checkpoint.name[:50]}-{digest[:16]}"
+        return place_in(self.keep, f"{checkpoint.name[:50]}-{digest[:16]}")
 
     def _advance(self, done: float, what: Iterable[str]) -> None:
         if self.progress:

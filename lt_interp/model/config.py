@@ -13,6 +13,7 @@ from lt_interp.errors import InputError
 NORM_NAMES = {"LN": "LayerNorm", "RMS": "RMSNorm"}
 POSITION_NAMES = {"learned": "learned", "alibi": "ALiBi", "rotary": "RoPE"}
 MOST_LAYERS = 1_000  # each takes time and memory before any weight is read
+LARGEST = 2**31 - 1  # of any size
 ACTIVATION_NAMES = {"relu": "ReLU", "gelu": "GELU", "swiglu": "SwiGLU"}
 
 
@@ -66,6 +67,8 @@ class Experts:
         """Refuse a mixture of fewer than two."""
         if self.count < 2:
             raise InputError(f"a mixture needs 2 experts or more, not {self.count}")
+        if self.count > MOST_LAYERS:
+            raise InputError(f"a mixture has at most {MOST_LAYERS:,} experts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,9 @@ class ModelConfig:
         for name in ("d_vocab", "n_ctx", "d_model", "window", "n_layers"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, value in vars(self).items():
+            if type(value) is int and value > LARGEST:
+                raise InputError(f"{name} must be at most {LARGEST:,}")
         if self.n_layers > MOST_LAYERS:
             raise InputError(f"n_layers must be at most {MOST_LAYERS:,}, not {self.n_layers:,}")
         if self.n_heads < 0 or self.d_mlp < 0:

@@ -15,7 +15,7 @@ from lt_interp.model.parts.unseen import fused
 if TYPE_CHECKING:
     from transformer_lens.config import TransformerLensConfig
 
-SMALLEST = 1e-6  # of temperatures above 0; below it float32 divides by nothing
+SMALLEST = 1e-6  # of temperatures above 0 and of top_p; below it float32 divides by nothing
 
 
 class Generation:
@@ -146,5 +146,5 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
         raise InputError(f"temperature must be 0 or more than {SMALLEST:g}, not {temperature}")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k must be 1 or more, not {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise InputError(f"top_p must be above 0 and at most 1, not {top_p}")
+    if top_p is not None and not SMALLEST <= top_p <= 1:
+        raise InputError(f"top_p must be at least {SMALLEST:g} and at most 1, not {top_p}")

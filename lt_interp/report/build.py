@@ -39,8 +39,13 @@ TITLE = "The ladder at a glance"
 RESULT = "result.json"
 # What a page meets in tables that are not those of its analysis.
 _NOT_OURS = (
-    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, UndefinedError,
+    ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError,
+    UndefinedError,
 )  # fmt: skip
+
+# Columns that name models or parts of them: each gets a line, a panel or a page's section.
+_MODELS = {"checkpoint", "stage", "layer", "head", "point", "component"}
+MOST_MODELS = 200
 
 # The page of every analysis, in the order of the index.
 PAGES: dict[str, Page] = {
@@ -141,6 +146,10 @@ def _saved_page(out: Path, name: str, share: Share) -> Result:
 
 def _build_page(folder: Path, page: Page, result: Result) -> None:
     """The figures and the page of one result."""
+    for table in result.tables.values():
+        for column in _MODELS & set(table):
+            if (n := table[column].nunique()) > MOST_MODELS:
+                raise ValueError(f"{n:,} kinds of {column}; a page shows {MOST_MODELS} at most")
     for file, drawing in page.drawings(result).items():
         if Path(file).name != file:
             raise ValueError(f"{file!r} is no name of a file")

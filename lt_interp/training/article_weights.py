@@ -128,13 +128,16 @@ def _tensor_problems(source: Source, file: PtFile) -> list[str]:
     ]
 
 
+READABLE = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 def _wrong_with(tensor: Tensor, shape: tuple[int, ...]) -> str | None:
     """What is wrong with a tensor; `None` for an ordinary one of that shape."""
     if tuple(tensor.shape) != shape:
         return f"has shape {list(tensor.shape)}, not {list(shape)}"
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return "is not a dense tensor with values"
-    if not tensor.is_floating_point():
+    if tensor.dtype not in READABLE:
         return f"holds {str(tensor.dtype).removeprefix('torch.')}, not floating-point numbers"
     if _inflated(tensor):
         return "is larger than what is stored of it"

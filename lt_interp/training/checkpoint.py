@@ -28,7 +28,7 @@ from lt_interp.training.run_folder import (
 )
 
 STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-SHOWN = 10  # of what is wrong with the names and shapes of weights
+SHOWN, SHOWN_LETTERS = 10, 200  # of what is wrong with the names and shapes of weights
 
 
 def save_weights(model: StageModel, folder: Path, *, dtype: torch.dtype = torch.float16) -> None:
@@ -112,7 +112,9 @@ def require_fitting(config: ModelConfig, folder: Path) -> None:
     # what no stored weight has the size of needs no model to be built for
     largest = max((size for shape in found.values() if 0 not in shape for size in shape), default=0)
     n_experts = config.experts.count if config.experts else 0
-    sizes = (config.d_vocab, config.d_model, config.d_mlp, config.depth, config.window, n_experts)
+    n_positions = config.n_ctx if config.embeds_positions else 0
+    sizes = (config.d_vocab, config.d_model, config.d_mlp, config.depth, config.window, n_experts,
+             n_positions)  # fmt: skip
     if max(sizes) > max(largest, len(found)):
         raise InputError(
             f"{folder / CONFIG} describes {max(sizes):,} of something, and {WEIGHTS} has at most "
@@ -127,9 +129,8 @@ def require_fitting(config: ModelConfig, folder: Path) -> None:
         if found[name] != wanted[name]:
             wrong.append(f"{name} {list(found[name])} not {list(wanted[name])}")
     if wrong:
-        raise InputError(
-            f"{folder / WEIGHTS} does not fit its config: {'; '.join(sorted(wrong)[:SHOWN])}"
-        )
+        listed = "; ".join(name[:SHOWN_LETTERS] for name in sorted(wrong)[:SHOWN])
+        raise InputError(f"{folder / WEIGHTS} does not fit its config: {listed}")
 
 
 def is_shipped(tokenizer_sha256: str) -> bool:

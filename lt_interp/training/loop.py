@@ -24,6 +24,7 @@ from lt_interp.model.finite import activation_not_finite, weight_not_finite
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
+from lt_interp.reading import place_in
 from lt_interp.stages import Stage
 from lt_interp.training.balance import balance_loss
 from lt_interp.training.card import identity_of, write_card
@@ -103,6 +104,7 @@ def train(
     identity = identity_of(stage, data.train, data.validation, data.tokenizer, recipe, seed, place)
     total_steps = recipe.total_steps(data.train.n_rows)
     out.mkdir(parents=True, exist_ok=True)
+    place_in(out, "tokenizer")  # refused before the work, not after it
     with run_lock(out):
         if (out / CARD).exists():
             refuse_other_run(out, read_card(out)["identity"], identity)
@@ -313,7 +315,7 @@ def _finish(
         raise InputError(f"{out} has lost its metrics; delete the folder and begin again")
     save_weights(model, out)
     if not is_shipped(data.tokenizer.sha256):
-        data.tokenizer.save(out / "tokenizer")
+        data.tokenizer.save(place_in(out, "tokenizer"))
     load_weights(model, out)
     write_card(
         out,

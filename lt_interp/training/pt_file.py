@@ -21,7 +21,7 @@ from lt_interp.files import sha256_bytes
 from lt_interp.training.pickle_ops import asked_for, what_is_asked
 
 # The largest stage with its optimizer's state takes 30 MB; what is far beyond that is no stage.
-LARGEST_BYTES = 2**29
+LARGEST_BYTES = 2**28
 LEGACY_PICKLES = 4  # before torch 1.6: a number, a version, sizes of this machine, the value
 # Where people keep the weights among other things; the notebooks use the first.
 STATE_DICT_KEYS = ("model_state_dict", "state_dict", "model")
@@ -160,7 +160,10 @@ def _state_dict(path: Path, loaded: Mapping[Any, Any]) -> tuple[str | None, dict
 
 def _is_state_dict(value: Mapping[Any, Any]) -> bool:
     """Whether it is names and tensors, and not empty."""
-    named = all(isinstance(key, str) and isinstance(t, Tensor) for key, t in value.items())
+    named = all(
+        isinstance(key, str) and isinstance(t, Tensor) and not t.is_nested
+        for key, t in value.items()
+    )
     return named and bool(value)
 
 

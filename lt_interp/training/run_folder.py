@@ -16,6 +16,7 @@ from lt_interp.stages import FAMILIES
 
 FORMAT_VERSION = format_version("card")
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
+LARGEST_WEIGHTS, LARGEST_HEAD = 2**29, 2**22  # bytes; the largest stage here has 7 MB and 9 KB
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -73,12 +74,19 @@ def stored_shapes(folder: Path) -> Shapes:
     """Shapes of a checkpoint's weights, from the head of its file; no weight is read.
 
     Raises:
-        InputError: The file is missing or is not a safetensors file.
+        InputError: The file is missing, far larger than any stage's, or is not a safetensors file.
     """
     path = file_in(folder, WEIGHTS)
     if not path.exists():
         raise InputError(f"{path} does not exist; restore it")
     try:
+        with path.open("rb") as head:
+            sizes = path.stat().st_size, int.from_bytes(head.read(8), "little")
+        if sizes[0] > LARGEST_WEIGHTS or sizes[1] > LARGEST_HEAD:
+            raise InputError(
+                f"{path} has {sizes[0]:,} bytes, {sizes[1]:,} of them names, and no stage has "
+                f"more than {LARGEST_WEIGHTS:,} and {LARGEST_HEAD:,}; restore it"
+            )
         with safe_open(path, framework="np") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:

@@ -21,6 +21,8 @@ from lt_interp.reading import file_in, parse_json
 from lt_interp.training.optimizer import optimizer_tensors, restore_optimizers
 
 SNAPSHOT = "snapshot.safetensors"
+LARGEST_SHARE = 16  # bytes a parameter: of the weight itself, and of what AdamW remembers of it
+LARGEST_HEAD = 2**20  # bytes of names and of what else stands beside the tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +74,15 @@ def load_snapshot(
     path = file_in(folder, SNAPSHOT)
     if not path.exists():
         return Progress()
+    n_parameters = sum(param.numel() for param in model.parameters())
+    if path.stat().st_size > LARGEST_SHARE * n_parameters + LARGEST_HEAD:
+        raise InputError(f"{path} is larger than this run's snapshots; delete it to start over")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, progress = parse_json(metadata["identity"]), _progress(metadata)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError, MemoryError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it to start over") from None
     if not isinstance(found, dict) or metadata.pop("sha256", None) != _sha256(tensors, metadata):
         raise InputError(f"{path} is damaged: its hash is another; delete it to start over")

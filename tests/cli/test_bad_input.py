@@ -169,8 +169,9 @@ def test_training_options(
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--top-p", "0"], "top_p must be above 0 and at most 1, not 0.0"),
-        (["--top-p", "1.5"], "top_p must be above 0 and at most 1, not 1.5"),
+        (["--top-p", "0"], "top_p must be at least 1e-06 and at most 1, not 0.0"),
+        (["--top-p", "1e-46"], "top_p must be at least 1e-06 and at most 1, not 1e-46"),
+        (["--top-p", "1.5"], "top_p must be at least 1e-06 and at most 1, not 1.5"),
         (["--top-p", "nan"], "top_p must be"),
         (["--top-k", "0"], "top_k must be 1 or more"),
         (["--temperature", "-1"], "temperature must be 0 or more"),
@@ -197,7 +198,7 @@ def test_a_context_beyond_learned_positions(run: Any, runs: Path, stories_file: 
     ("words", "part"),
     [
         (["--pos", "4"], "no position 4 in 4 tokens; choose 0 to 3"),
-        (["--top-p", "0"], "top_p must be above 0"),
+        (["--top-p", "0"], "top_p must be at least"),
         (["--out", "page.html"], "page.html does not end in .md"),
     ],
 )

@@ -133,7 +133,7 @@ def test_a_negative_position_counts_from_the_end(byte_gpt: StageModel) -> None:
 
 
 def test_what_cannot_be_followed_or_drawn(byte_gpt: StageModel) -> None:
-    with pytest.raises(InputError, match="top_p must be above 0"):
+    with pytest.raises(InputError, match="top_p must be at least"):
         xray(byte_gpt, PROMPT, top_p=0)
     with pytest.raises(InputError, match="has no tokenizer"):
         xray(StageModel(byte_gpt.config, name="bare"), PROMPT)

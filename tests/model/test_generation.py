@@ -132,8 +132,8 @@ def test_every_row_stops_at_its_own_eos(small_model: Build) -> None:
         ({"temperature": 1e-320}, "temperature must be 0 or more than 1e-06"),
         ({"temperature": float("nan")}, "temperature must be 0 or more than 1e-06"),
         ({"top_k": 0}, "top_k must be 1 or more"),
-        ({"top_p": 0.0}, "top_p must be above 0"),
-        ({"top_p": 1.1}, "top_p must be above 0"),
+        ({"top_p": 0.0}, "top_p must be at least"),
+        ({"top_p": 1.1}, "top_p must be at least"),
     ],
 )
 def test_options_out_of_range(options: dict[str, float], message: str, small_model: Build) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -19,15 +20,18 @@ from lt_interp.corpus.readers import (
     LEAST_LIMIT_BYTES,
     read_stories,
 )
+from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.errors import InputError
+from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.methods.evaluation import evaluate
 from lt_interp.methods.result import RESULT, Result
 from lt_interp.methods.xray import xray
 from lt_interp.reading import LARGEST_VALUES
+from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
 from lt_interp.training.metrics import read_metrics
 
-from .inputs import small_data
+from .inputs import SAVED, small_data
 from .strangers import change_weights
 
 LONG = "w" * (LARGEST_STORY_BYTES + 1)
@@ -54,6 +58,55 @@ def test_a_table_that_grows_is_refused(repeated: bool, tmp_path: Path) -> None:
         read.extend(read_stories(path))
     # extend keeps what came before the error: nothing where the file itself says how large it is
     assert len(read) == (n - 2 if repeated else 0)
+
+
+def test_a_table_of_empty_texts_is_refused(tmp_path: Path) -> None:
+    texts = pyarrow.array([""] * 1_000_000)
+    with parquet.ParquetWriter(tmp_path / "a.parquet", pyarrow.schema({"text": "string"})) as file:
+        for _ in range(20):
+            file.write_table(pyarrow.table({"text": texts}))
+    with pytest.raises(InputError, match=r"'text' grows to .* more than 50 times the file"):
+        list(read_stories(tmp_path / "a.parquet"))
+
+
+def test_lists_of_texts_are_refused_unread(tmp_path: Path) -> None:
+    table = pyarrow.table({"text": [["a"], ["b"]]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"'text' is of type list<.*every text must be a string"):
+        list(read_stories(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("place", ["weights", "head", "vocabulary"])
+def test_a_hole_of_gigabytes_is_not_hashed(place: str, good: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(good / "checkpoint" / "run", tmp_path / "run"))
+    if place == "vocabulary":
+        os.truncate(run / "tokenizer" / "vocabulary.json", 2**38)
+        with pytest.raises(InputError, match="has 274,877,906,944 bytes, and at most"):
+            load_tokenizer(run / "tokenizer")
+        return
+    path = run / "model.safetensors"
+    if place == "head":
+        path.write_bytes((2**26).to_bytes(8, "little") + b" " * 2**26)
+    else:
+        os.truncate(path, 2**38)
+    for use in (lambda: find_checkpoints(run)[0].weights_sha256, lambda: load(run)):
+        with pytest.raises(InputError, match="no stage has more than"):
+            use()
+
+
+def test_pages_hold_so_many_models_and_no_more(tmp_path: Path) -> None:
+    stored = json.loads(SAVED["logit_lens"].read_text())
+    stored.pop("sha256", None)
+    table = next(t for t in stored["tables"].values() if t["rows"] and "checkpoint" in t["types"])
+    place = list(table["types"]).index("checkpoint")
+    for number in range(300):
+        row = list(table["rows"][0])
+        row[place] = f"model {number}"
+        table["rows"].append(row)
+    (tmp_path / "logit_lens").mkdir()
+    (tmp_path / "logit_lens" / RESULT).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=r"3\d\d kinds of checkpoint; a page shows 200 at most"):
+        build_pages(tmp_path)
 
 
 def test_batches_hold_every_story_and_few_characters() -> None:

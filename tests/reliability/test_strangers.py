@@ -15,6 +15,7 @@ import torch
 from lt_interp.corpus.gpt2_bpe import MERGES_FILE, Gpt2Bpe
 from lt_interp.corpus.readers import DELIMITER, read_stories
 from lt_interp.corpus.sources import open_corpus
+from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.corpus.windows import open_rows
 from lt_interp.errors import InputError
 from lt_interp.files import new_folder, remove_unfinished
@@ -25,6 +26,7 @@ from lt_interp.methods.result import Result
 from lt_interp.methods.xray import xray
 from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
+from lt_interp.training.convert import convert
 from lt_interp.training.pt_file import read_pt
 from lt_interp.training.run_folder import find_checkpoint
 
@@ -133,6 +135,13 @@ def test_a_snapshot_without_its_optimizers_is_refused(
         train_small(good, run)
 
 
+def test_a_snapshot_of_more_than_a_run_remembers_is_not_read(good: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
+    change_snapshot(run, lambda tensors, _: tensors.update(zeros=torch.zeros(2**19)))
+    with pytest.raises(InputError, match="is larger than this run's snapshots; delete it"):
+        train_small(good, run)
+
+
 def test_a_snapshot_with_weights_that_are_no_numbers_is_refused(good: Path, tmp_path: Path) -> None:
     run = shutil.copytree(good / "snapshot" / "run", tmp_path / "run")
     change_snapshot(run, lambda tensors, _: tensors["model/embed.W_E"].fill_(torch.nan))
@@ -180,6 +189,111 @@ def test_more_merges_than_gpt2_has_are_not_read(tmp_path: Path) -> None:
     (tmp_path / MERGES_FILE).write_text("a b\n" * 60_000)
     with pytest.raises(InputError, match="has 60,000 lines, GPT-2 has 50,000 merges"):
         Gpt2Bpe(tmp_path)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a tokenizer", "nothing"])
+def test_no_link_leads_training_out_of_its_folder(there: bool, good: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(good / "snapshot" / "run", tmp_path / "run"))
+    victim = tmp_path / "victim"
+    if there:
+        shutil.copytree(good / "tokenizer" / "characters", victim)
+        (victim / "precious.txt").write_text("precious")
+    (run / "tokenizer").symlink_to(victim)
+    with pytest.raises(InputError, match="tokenizer is a link out of its folder"):
+        train_small(good, run)
+    assert (victim / "precious.txt").exists() == there
+    assert victim.exists() == there
+
+
+def test_no_link_leads_what_is_kept_out_of_its_folder(good: Path, tmp_path: Path) -> None:
+    def analyze() -> Path:
+        analyze_into(
+            tmp_path / "out", "evolution", good / "checkpoint" / "run",
+            small_data(good).validation, seed=0, progress=None, command="",
+        )  # fmt: skip
+        (kept,) = (tmp_path / "out" / ".parts" / "evolution").iterdir()
+        return kept
+
+    kept = analyze()
+    shutil.rmtree(kept)
+    (tmp_path / "victim").mkdir()
+    kept.symlink_to(tmp_path / "victim")
+    with pytest.raises(InputError, match="is a link out of its folder"):
+        analyze()
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_kept_tables_of_other_columns_are_measured_again(good: Path, tmp_path: Path) -> None:
+    def analyze() -> Result:
+        return analyze_into(
+            tmp_path, "evolution", good / "checkpoint" / "run", small_data(good).validation,
+            seed=0, progress=None, command="",
+        )  # fmt: skip
+
+    wanted = analyze()
+    (kept,) = (tmp_path / ".parts" / "evolution").glob("*/result.json")
+    stored = json.loads(kept.read_text())
+    del stored["sha256"]
+    for table in stored["tables"].values():
+        table["types"] = dict.fromkeys(table["types"], "object")
+        table["rows"] = [["x"] * len(row) for row in table["rows"]]
+    kept.write_text(json.dumps(stored))
+    again = analyze()
+    for name, table in wanted.tables.items():
+        assert table.equals(again.tables[name])
+
+
+def test_half_a_character_is_no_token(run: Path) -> None:
+    path = run / "tokenizer" / "vocabulary.json"
+    stored = json.loads(path.read_text())
+    stored["tokens"][5] = "\ud800"
+    path.write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="a token holds half a character"):
+        load_tokenizer(run / "tokenizer")
+
+
+@pytest.mark.parametrize("size", [2**31, 2**62, 2**63, 10**4000], ids=["31", "62", "63", "huge"])
+@pytest.mark.parametrize("name", ["n_ctx", "d_model", "d_mlp", "d_vocab"])
+def test_sizes_beyond_any_model_are_refused(name: str, size: int, run: Path) -> None:
+    for file in ("config.json", "run.json"):
+        stored = json.loads((run / file).read_text())
+        (stored if file == "config.json" else stored["identity"])["model"][name] = size
+        (run / file).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=f"{name} must be at most 2,147,483,647"):
+        load(run)
+
+
+def test_more_positions_than_there_are_weights(run: Path) -> None:
+    for file in ("config.json", "run.json"):
+        stored = json.loads((run / file).read_text())
+        (stored if file == "config.json" else stored["identity"])["model"]["n_ctx"] = 2**30
+        (run / file).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="describes 1,073,741,824 of something"):
+        load(run)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8], ids=str)
+def test_types_without_arithmetic_are_not_converted(
+    dtype: torch.dtype, good: Path, tmp_path: Path
+) -> None:
+    d_vocab = characters(good).d_vocab
+    state = {
+        "embedding.weight": torch.zeros(d_vocab, 16).to(dtype),
+        "unembed.weight": torch.zeros(d_vocab, 16),
+        "unembed.bias": torch.zeros(d_vocab),
+    }
+    torch.save(state, tmp_path / "theirs.pt")
+    with pytest.raises(InputError, match=r"embedding\.weight holds .*, not floating-point"):
+        convert(
+            tmp_path / "theirs.pt", "03_bigram", out=tmp_path / "out", tokenizer=characters(good)
+        )
+
+
+def test_nested_tensors_are_no_state_dict(tmp_path: Path) -> None:
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    torch.save({"embedding.weight": nested}, tmp_path / "theirs.pt")
+    with pytest.raises(InputError, match=r"neither a state dict|damaged|asks for"):
+        read_pt(tmp_path / "theirs.pt")
 
 
 @pytest.mark.parametrize("link", ["components", ".parts"])
@@ -235,6 +349,7 @@ def test_a_link_among_what_a_kill_left_is_no_way_out(tmp_path: Path) -> None:
     (kept / "precious.txt").write_text("precious")
     out.mkdir()
     (out / ".a.unfinished-1").symlink_to(kept)
+    (out / ".b.unfinished-1").symlink_to(".b.unfinished-1")
     remove_unfinished(out, older_than_seconds=0)
     assert list(out.iterdir()) == []
     assert (kept / "precious.txt").exists()

@@ -192,8 +192,8 @@ def test_a_changed_weight_is_noticed(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"d_vocab": 10**9}, {"d_model": 2**40}, {"n_layers": 10**9}, {"d_mlp": 10**15},
-     {"experts": {"count": 10**9, "gated": True}}],
+    [{"d_vocab": 10**9}, {"d_model": 2**30}, {"d_model": 2**40}, {"n_layers": 10**9},
+     {"d_mlp": 10**15}, {"experts": {"count": 10**9, "gated": True}}],
     ids=str,
 )  # fmt: skip
 def test_no_memory_is_taken_for_a_model_that_is_not_stored(
@@ -203,7 +203,7 @@ def test_no_memory_is_taken_for_a_model_that_is_not_stored(
         stored = json.loads((checkpoint / name).read_text())
         (stored if name == "config.json" else stored["identity"])["model"].update(change)
         (checkpoint / name).write_text(json.dumps(stored))
-    with pytest.raises(InputError, match=r"describes [\d,]+ of something|n_layers must be at most"):
+    with pytest.raises(InputError, match=r"describes [\d,]+ of something|at most [\d,]+"):
         load(checkpoint)
 
 
