@@ -44,7 +44,7 @@ _NOT_OURS = (
 )  # fmt: skip
 
 # Columns that name models or parts of them: each gets a line, a panel or a page's section.
-_MODELS = {"checkpoint", "stage", "layer", "head", "point", "component"}
+_MODELS = {"checkpoint", "stage", "layer", "head", "point", "component", "prompt"}
 MOST_MODELS = 200
 
 # The page of every analysis, in the order of the index.
