@@ -87,9 +87,7 @@ def test_what_cuda_computes_is_what_the_processor_computes() -> None:
 
 
 @needs_cuda
-def test_a_report_from_cuda_has_the_same_tables_but_for_rounding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_from_cuda_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["report", "--stage", "10_moe_gated", "--out", str(tmp_path / "pages")]
     done = CliRunner().invoke(app, [*words, "--device", "cuda"], prog_name="lt-interp")

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -27,6 +28,7 @@ from .page import TESTED, Row, page
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
+Found = TypeVar("Found", Columns, Findings)
 GROWTH_MIB = 1.0  # a report; less is rounding of pages
 
 
@@ -104,26 +106,26 @@ def _tests(paths: tuple[str, ...]) -> tuple[int, list[str]]:
 
 def _columns(folder: Path) -> Columns:
     """Every column of every saved result, a result at a time."""
-    found = Columns()
     chosen = [{path: columns_of(path)} for path in SAVED.values()]
     work = [folder / f"columns-{name}" for name in SAVED]
     for place in work:
         place.mkdir()
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as processes:
-        for part in processes.map(check_columns, chosen, work):
-            found.add(part)
-    return found
+    return _together(Columns(), check_columns, chosen, work)
 
 
 def _fuzz(good: Path, folder: Path, n: int) -> Findings:
     """Changed inputs, in fresh processes whose memory is then that of the reading alone."""
-    found = Findings()
     parts = [range(first, n, PROCESSES) for first in range(PROCESSES)]
     work = [folder / f"fuzz{place}" for place in range(PROCESSES)]
     for place in work:
         place.mkdir()
+    return _together(Findings(), partial(fuzz, good), work, parts)
+
+
+def _together(found: Found, work: Callable[..., Found], *items: Iterable[Any]) -> Found:
+    """What fresh processes find, item by item, in one."""
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as processes:
-        for part in processes.map(partial(fuzz, good), work, parts):
+        for part in processes.map(work, *items):
             found.add(part)
     return found
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lt_interp.files import sha256_file
-from lt_interp.training.run_folder import CARD, WEIGHTS
+from lt_interp.training.run_folder import CARD, CONFIG, WEIGHTS
 from lt_interp.training.snapshot import SNAPSHOT, _sha256
 
 Tensors = dict[str, torch.Tensor]
@@ -40,3 +40,11 @@ def change_snapshot(
         del about["sha256"]
         about["sha256"] = _sha256(tensors, about)
     save_file(tensors, run / SNAPSHOT, about)
+
+
+def change_model(run: Path, **changes: Any) -> None:
+    """What a checkpoint's config says of the model, and its card with it."""
+    for name in (CONFIG, CARD):
+        stored = json.loads((run / name).read_text())
+        (stored if name == CONFIG else stored["identity"])["model"].update(changes)
+        (run / name).write_text(json.dumps(stored))

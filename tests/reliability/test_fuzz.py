@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from lt_interp.errors import InputError
 from . import fuzz, openers
 from .fuzz import one_case
 from .openers import OPENERS
+from .strangers import change_model
 
 CASES = 400
 
@@ -80,9 +80,6 @@ def test_a_config_that_its_card_vouches_for_is_another_model(good: Path, tmp_pat
     """The opener of checkpoints compares logits: a change that gets past every check shows."""
     case = tmp_path / "case"
     shutil.copytree(good / "checkpoint", case)
-    for name in ("config.json", "run.json"):
-        stored = json.loads((case / "run" / name).read_text())
-        (stored if name == "config.json" else stored["identity"])["model"]["activation"] = "gelu"
-        (case / "run" / name).write_text(json.dumps(stored))
+    change_model(case / "run", activation="gelu")
     with pytest.raises(AssertionError, match="another model"):
         openers.checkpoint(good, case, tmp_path)

@@ -31,7 +31,7 @@ from lt_interp.training.pt_file import read_pt
 from lt_interp.training.run_folder import find_checkpoint
 
 from .inputs import WIDTH, characters, small_data, train_small
-from .strangers import change_snapshot, change_weights
+from .strangers import change_model, change_snapshot, change_weights
 
 
 @pytest.fixture
@@ -72,10 +72,7 @@ def test_weights_of_other_types_are_refused(run: Path) -> None:
 
 def test_an_empty_weight_vouches_for_no_size(run: Path) -> None:
     change_weights(run, lambda weights: weights.update(pad=torch.empty(0, 2**40)))
-    for name in ("config.json", "run.json"):
-        stored = json.loads((run / name).read_text())
-        (stored if name == "config.json" else stored["identity"])["model"]["d_mlp"] = 10**9
-        (run / name).write_text(json.dumps(stored))
+    change_model(run, d_mlp=10**9)
     with pytest.raises(InputError, match="describes 1,000,000,000 of something"):
         load(run)
 
@@ -255,19 +252,13 @@ def test_half_a_character_is_no_token(run: Path) -> None:
 @pytest.mark.parametrize("size", [2**31, 2**62, 2**63, 10**4000], ids=["31", "62", "63", "huge"])
 @pytest.mark.parametrize("name", ["n_ctx", "d_model", "d_mlp", "d_vocab"])
 def test_sizes_beyond_any_model_are_refused(name: str, size: int, run: Path) -> None:
-    for file in ("config.json", "run.json"):
-        stored = json.loads((run / file).read_text())
-        (stored if file == "config.json" else stored["identity"])["model"][name] = size
-        (run / file).write_text(json.dumps(stored))
+    change_model(run, **{name: size})
     with pytest.raises(InputError, match=f"{name} must be at most 2,147,483,647"):
         load(run)
 
 
 def test_more_positions_than_there_are_weights(run: Path) -> None:
-    for file in ("config.json", "run.json"):
-        stored = json.loads((run / file).read_text())
-        (stored if file == "config.json" else stored["identity"])["model"]["n_ctx"] = 2**30
-        (run / file).write_text(json.dumps(stored))
+    change_model(run, n_ctx=2**30)
     with pytest.raises(InputError, match="describes 1,073,741,824 of something"):
         load(run)
 

@@ -26,6 +26,8 @@ from lt_interp.training.recipe import recipe_for
 from lt_interp.training.run_folder import find_checkpoint
 from lt_interp.training.validation import mean_loss, row_losses
 
+from ..reliability.strangers import change_model
+
 Build = Callable[[str], Stage]
 
 
@@ -199,10 +201,7 @@ def test_a_changed_weight_is_noticed(checkpoint: Path) -> None:
 def test_no_memory_is_taken_for_a_model_that_is_not_stored(
     change: dict[str, Any], checkpoint: Path
 ) -> None:
-    for name in ("config.json", "run.json"):
-        stored = json.loads((checkpoint / name).read_text())
-        (stored if name == "config.json" else stored["identity"])["model"].update(change)
-        (checkpoint / name).write_text(json.dumps(stored))
+    change_model(checkpoint, **change)
     with pytest.raises(InputError, match=r"describes [\d,]+ of something|at most [\d,]+"):
         load(checkpoint)
 
