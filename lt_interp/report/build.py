@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -44,8 +45,11 @@ _NOT_OURS = (
 )  # fmt: skip
 
 # Columns that name models or parts of them: each gets a line, a panel or a page's section.
-_MODELS = {"checkpoint", "stage", "layer", "head", "point", "component", "prompt"}
+_MODELS = {"checkpoint", "stage", "layer", "head", "expert", "point", "component", "prompt"}
 MOST_MODELS = 200
+# The figures of a page, all together; those of this project's have fewer than a sixth of it.
+MOST_PANELS = 200
+MOST_INCHES = 30_000  # square
 
 # The page of every analysis, in the order of the index.
 PAGES: dict[str, Page] = {
@@ -144,13 +148,22 @@ def _saved_page(out: Path, name: str, share: Share) -> Result:
     return result
 
 
+def _require_few(n: int, what: str, most: int) -> None:
+    """Refuse what would take minutes to draw and no browser would show."""
+    if n > most:
+        raise ValueError(f"{n:,} {what}; a page shows {most:,} at most")
+
+
 def _build_page(folder: Path, page: Page, result: Result) -> None:
     """The figures and the page of one result."""
     for table in result.tables.values():
         for column in _MODELS & set(table):
-            if (n := table[column].nunique()) > MOST_MODELS:
-                raise ValueError(f"{n:,} kinds of {column}; a page shows {MOST_MODELS} at most")
-    for file, drawing in page.drawings(result).items():
+            _require_few(table[column].nunique(), f"kinds of {column}", MOST_MODELS)
+    drawings = page.drawings(result)
+    _require_few(sum(math.prod(each.panels) for each in drawings.values()), "panels", MOST_PANELS)
+    area = sum(math.prod(each.size) for each in drawings.values())
+    _require_few(math.ceil(area), "square inches of figures", MOST_INCHES)
+    for file, drawing in drawings.items():
         if Path(file).name != file:
             raise ValueError(f"{file!r} is no name of a file")
         save_svg(folder / file, drawing.draw, size=drawing.size, panels=drawing.panels)

@@ -196,6 +196,4 @@ TAIL = (
     "- A figure or card changed together with its hash is believed: there are no signatures.",
     "- A parquet file whose own account of its sizes is wrong may take more memory than a gigabyte",
     "  before its texts are looked at.",
-    "- A saved result with thousands of rows too many, its hash put right, can take minutes to be",
-    "  drawn: more than 200 models, layers, heads or prompts are refused, more distances are not.",
 )

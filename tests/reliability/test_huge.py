@@ -94,19 +94,32 @@ def test_a_hole_of_gigabytes_is_not_hashed(place: str, good: Path, tmp_path: Pat
             use()
 
 
-def test_pages_hold_so_many_models_and_no_more(tmp_path: Path) -> None:
-    stored = json.loads(SAVED["logit_lens"].read_text())
+@pytest.mark.parametrize(
+    ("name", "column", "n", "refusal"),
+    [
+        ("logit_lens", "checkpoint", 300, "3.. kinds of checkpoint; a page shows 200"),
+        ("moe_routing", "expert", 300, "3.. kinds of expert; a page shows 200"),
+        ("position_blindness", "variant", 300, "3.. panels; a page shows 200"),
+        ("activation_patching", "train_seed", 9_000, "3.,... square inches of figures; a page"),
+    ],
+)
+def test_pages_show_so_much_and_no_more(
+    name: str, column: str, n: int, refusal: str, tmp_path: Path
+) -> None:
+    stored = json.loads(SAVED[name].read_text())
     stored.pop("sha256", None)
-    table = next(t for t in stored["tables"].values() if t["rows"] and "checkpoint" in t["types"])
-    place = list(table["types"]).index("checkpoint")
-    for number in range(300):
-        row = list(table["rows"][0])
-        row[place] = f"model {number}"
-        table["rows"].append(row)
-    (tmp_path / "logit_lens").mkdir()
-    (tmp_path / "logit_lens" / RESULT).write_text(json.dumps(stored))
-    with pytest.raises(InputError, match=r"3\d\d kinds of checkpoint; a page shows 200 at most"):
+    for table in stored["tables"].values():
+        if column in table["types"] and table["rows"]:
+            place = list(table["types"]).index(column)
+            first = table["rows"][0]
+            text = table["types"][column] == "object"
+            cells = [f"{column} {k}" if text else k for k in range(n)]
+            table["rows"] += [[*first[:place], cell, *first[place + 1 :]] for cell in cells]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / RESULT).write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=refusal):
         build_pages(tmp_path)
+    assert [path.name for path in (tmp_path / name).iterdir()] == [RESULT]
 
 
 def test_batches_hold_every_story_and_few_characters() -> None:
