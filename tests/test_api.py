@@ -26,3 +26,10 @@ def test_stories_open_without_a_deep_learning_library():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_a_stage_opens_without_the_compiler():
+    """PyTorch's takes longer to import than a stage to open."""
+    code = "import sys, lt_interp as lt; lt.load('10_moe'); print('torch._dynamo' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "False", result.stderr

@@ -83,7 +83,8 @@ class StageModel(Text, Weights, Generation, NamedHooks):
             self.ln_final = NORMS[config.final_norm](config.d_model)
         self.dropout = nn.Dropout(config.dropout)
         self.unembed = _unembed(config, self.embed)
-        initialise_pytorch_default(self, torch.Generator().manual_seed(seed))
+        if not self.embed.W_E.is_meta:
+            initialise_pytorch_default(self, torch.Generator().manual_seed(seed))
         self.eval()
         self.setup()
 

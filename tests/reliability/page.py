@@ -28,6 +28,7 @@ NAMES = {
 FAULTS, FINITE = "tests/reliability/test_faults.py", "tests/model/test_finite.py"
 SAFETY, CLEAN = "tests/reliability/test_safety.py", "tests/reliability/test_cleanliness.py"
 STRANGERS, HUGE = "tests/reliability/test_strangers.py", "tests/reliability/test_huge.py"
+LINKS = "tests/reliability/test_links.py"
 # What the tests try, what comes of it, and in which files.
 TESTED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -55,7 +56,7 @@ TESTED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "tricks, one by one: links and pipes among files, snapshots and weights that a right hash "
         "vouches for, pickles without end",
         "refused in one line, in a moment; nothing outside the folder is touched",
-        (STRANGERS,),
+        (STRANGERS, LINKS),
     ),
     (
         "what is small to send and huge to read: stories, table columns, metrics and results",
