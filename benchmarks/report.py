@@ -117,20 +117,16 @@ def profile(lines: Iterable[Line], seconds: float) -> dict[str, Any]:
     parts = [(line.seconds, found["title"]) for line in lines if (found := _begun(line))]
     ends = [*(at for at, _ in parts[1:]), seconds][: len(parts)]
     measured = [found for line in lines if (found := _MODEL.fullmatch(line.text))]
-    pages = {found["item"]: float(found["seconds"]) for found in measured if _is_page(found)}
+    pages = [found for found in measured if _is_page(found)]
     models = [found for found in measured if not _is_page(found)]
-    by_analysis: dict[str, float] = {}
-    for found in models:
-        name = found["analysis"]
-        by_analysis[name] = round(by_analysis.get(name, 0.0) + float(found["seconds"]), 2)
     costliest = sorted(models, key=lambda found: -float(found["seconds"]))[:COSTLIEST]
     return {
         "seconds_before_the_first_part": round(parts[0][0] if parts else seconds, 1),
         "seconds_by_part": {
             title: round(end - at, 1) for (at, title), end in zip(parts, ends, strict=True)
         },
-        "cpu_seconds_by_analysis": by_analysis,
-        "cpu_seconds_by_page": pages,
+        "cpu_seconds_by_analysis": _sums(models, "analysis"),
+        "cpu_seconds_by_page": _sums(pages, "item"),
         "cpu_seconds_of_the_costliest": {
             f"{found['analysis']} of {found['item']}": float(found["seconds"])
             for found in costliest
@@ -140,6 +136,14 @@ def profile(lines: Iterable[Line], seconds: float) -> dict[str, Any]:
 
 def _begun(line: Line) -> re.Match[str] | None:
     return _PART.fullmatch(line.text)
+
+
+def _sums(measured: Iterable[re.Match[str]], group: str) -> dict[str, float]:
+    """Seconds by what a line names; several families have an analysis of one name."""
+    sums: dict[str, float] = {}
+    for found in measured:
+        sums[found[group]] = round(sums.get(found[group], 0.0) + float(found["seconds"]), 2)
+    return sums
 
 
 def _is_page(found: re.Match[str]) -> bool:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lt_interp.cli.choices import chosen_checkpoints
 from lt_interp.cli.console import note
@@ -14,6 +14,10 @@ from lt_interp.cli.corpora import encode, open_stories
 from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    from lt_interp.methods.analyze import Asked
+    from lt_interp.methods.registry import Analysis
 
 
 def write_pages(
@@ -50,7 +54,9 @@ def write_pages(
     with bar("getting ready"):
         from lt_interp.files import shown
         from lt_interp.methods.analyze import (
+            Asked,
             analyze_into,
+            analyze_side_by_side,
             family_folder,
             forget_parts,
             row_width,
@@ -70,15 +76,26 @@ def write_pages(
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     on_cpu = all(checkpoint.device == "cpu" for checkpoint in checkpoints)
     processes = Workers(workers or (n_cores() if on_cpu else 1), prepare=quiet_libraries)
-    with processes, _overall(len(analyses)) as begin:
-        for name, options in analyses.items():
-            words = ["lt-interp", command, *([name] if command == "analyze" else []), *of_family]
-            words += ["--corpus", _public(corpus), "--seed", str(seed)]
-            words += [] if on_cpu else ["--device", checkpoints[0].device]
-            words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
+    asked = []
+    for name, options in analyses.items():
+        words = ["lt-interp", command, *([name] if command == "analyze" else []), *of_family]
+        words += ["--corpus", _public(corpus), "--seed", str(seed)]
+        words += [] if on_cpu else ["--device", checkpoints[0].device]
+        words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
+        asked.append(Asked(name, shown(shlex.join(words)), dict(options)))
+    together = _side_by_side(asked, ANALYSES) if len(checkpoints) == 1 < processes.n else []
+    left = [each for each in asked if each not in together]
+    with processes, _overall(len(left) + bool(together), of_family) as begin:
+        if together:
+            title = f"{len(together)} analyses side by side"
+            analyze_side_by_side(
+                place, together, checkpoints[0], rows, seed=seed, workers=processes,
+                progress=begin(title),
+            )  # fmt: skip
+        for name, again, chosen in left:
             analyze_into(
                 place, name, checkpoints, rows, seed=seed, progress=begin(ANALYSES[name].title),
-                command=shown(shlex.join(words)), workers=processes, **options,
+                command=again, workers=processes, **chosen,
             )  # fmt: skip
         advance = begin("writing pages")
         pages = build_pages(place, family=family, progress=advance, workers=processes)
@@ -106,6 +123,12 @@ def redraw_pages(out: Path) -> Path:
         return build_pages(out, progress=advance)[0]
 
 
+def _side_by_side(asked: Sequence[Asked], analyses: Mapping[str, Analysis]) -> list[Asked]:
+    """Those that read no other's result, if there are several."""
+    free = [each for each in asked if "results" not in analyses[each.name].options]
+    return free if len(free) > 1 else []
+
+
 def _chosen(options: Mapping[str, Any]) -> list[str]:
     """The words behind an analysis's further keywords."""
     words = [word for text in options.get("prompts", ()) for word in ("--prompt", text)]
@@ -122,21 +145,26 @@ def _public(path: str) -> str:
 
 
 @contextmanager
-def _overall(n_analyses: int) -> Iterator[Callable[[str], Advance]]:
+def _overall(n_parts: int, of_family: list[str]) -> Iterator[Callable[[str], Advance]]:
     """One display: a bar for the report and below it one for what is under way.
+
+    Args:
+        n_parts: Before the pages, which are one more.
+        of_family: The article's name last, if it is not the ladder's.
 
     Yields:
         What to call as each part begins; it returns what that part calls as it advances.
     """
     with display(*bar_columns()) as progress:
-        whole = progress.add_task("report", total=n_analyses + 1)
+        whole = progress.add_task("report", total=n_parts + 1)
         part = progress.add_task("", total=None)
         begun = 0
 
         def begin(title: str) -> Advance:
             nonlocal begun
+            title = ": ".join([*of_family[1:], title])
             begun += 1
-            note(f"{title} ({begun} of {n_analyses + 1})")
+            note(f"{title} ({begun} of {n_parts + 1})")
             progress.update(whole, completed=begun - 1)
             progress.reset(part, total=None, description=title)
 

@@ -111,6 +111,9 @@ def _timed(work: Work, item: Any, share: Share) -> tuple[Any, float]:
 class Workers:
     """Up to `n` processes, started when there is work for two, ended with the block.
 
+    Attributes:
+        n: How many at most.
+
     Example:
         >>> with Workers(2) as workers:  # doctest: +SKIP
         ...     for place, found, _ in workers.run(measure, checkpoints, report):
@@ -124,7 +127,7 @@ class Workers:
             n: 1 or more; of 1 everything is done in this process.
             prepare: What each process calls first, a function of a module.
         """
-        self._n, self._prepare = n, prepare
+        self.n, self._prepare = n, prepare
         self._executor: ProcessPoolExecutor | None = None
         self._own: set[Any] = set()
 
@@ -154,7 +157,7 @@ class Workers:
         Raises:
             ChildProcessError: The system ended a process; whatever `work` raises comes as it is.
         """
-        if self._n == 1 or len(items) < 2:
+        if self.n == 1 or len(items) < 2:
             with _one_thread():
                 yield from here(work, items, report)
             return
@@ -192,12 +195,12 @@ class Workers:
             context = multiprocessing.get_context("spawn")
             self._shares = context.Array("d", SLOTS, lock=False)
             self._executor = ProcessPoolExecutor(
-                self._n, mp_context=context, initializer=_begin,
+                self.n, mp_context=context, initializer=_begin,
                 initargs=(self._shares, self._prepare),
             )  # fmt: skip
             others = set(multiprocessing.active_children())
             with _interrupt_ignored():
-                for _ in range(self._n):
+                for _ in range(self.n):
                     self._executor.submit(_nothing)
             self._own = set(multiprocessing.active_children()) - others
         return self._executor

@@ -24,13 +24,13 @@ def test_parts_analyses_pages_and_models_are_told_apart() -> None:
         (2.0, "The evolution (1 of 3)"), (4.0, "evolution of 10_moe: 1.50 s"),
         (5.0, "evolution of 03_bigram: 0.25 s"), (6.0, "Attention (2 of 3)"),
         (9.0, "attention of 10_moe: 4.00 s"), (10.0, "writing pages (3 of 3)"),
-        (11.0, "page of evolution: 0.75 s"),
+        (11.0, "page of evolution: 0.75 s"), (11.5, "page of evolution: 0.25 s"),
     ]  # fmt: skip
     assert profile([Line(*text) for text in texts], 12.5) == {
         "seconds_before_the_first_part": 2.0,
         "seconds_by_part": {"The evolution": 4.0, "Attention": 4.0, "writing pages": 2.5},
         "cpu_seconds_by_analysis": {"evolution": 1.75, "attention": 4.0},
-        "cpu_seconds_by_page": {"evolution": 0.75},
+        "cpu_seconds_by_page": {"evolution": 1.0},
         "cpu_seconds_of_the_costliest": {
             "attention of 10_moe": 4.0, "evolution of 10_moe": 1.5, "evolution of 03_bigram": 0.25,
         },

@@ -122,6 +122,27 @@ def test_an_interrupted_analysis_goes_on(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evolution", "index.md"]
 
 
+def test_one_models_analyses_are_the_same_side_by_side(
+    run: Any, runs: Path, stories_file: Path, tmp_path: Path
+) -> None:
+    """`article` reads the results of others: it waits for them."""
+    names = ("evolution", "position_blindness", "article")
+    words = ["report", "--corpus", stories_file, "--stage", runs / "03_bigram"]
+    words += [word for name in names for word in ("--only", name)]
+    results = {n: run(*words, "--workers", n, "--out", tmp_path / str(n)) for n in (1, 2)}
+    parts = {n: result.stderr.splitlines() for n, result in results.items()}
+    assert parts[1][0] == "The evolution (1 of 4)", parts[1]
+    assert parts[2][0] == "2 analyses side by side (1 of 3)", parts[2]
+    assert parts[2][1:] == ["The article's tables and claims (2 of 3)", "writing pages (3 of 3)"]
+    one, two = (
+        {path.relative_to(tmp_path / n): path.read_bytes()
+         for path in (tmp_path / n).rglob("*") if path.is_file()}
+        for n in "12"
+    )  # fmt: skip
+    assert one == two
+    assert {path.parts[0] for path in one} == {*names, "index.md"}
+
+
 def test_a_whole_report_needs_no_network(
     run: Any, runs: Path, stories_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
