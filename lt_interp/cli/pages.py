@@ -16,7 +16,7 @@ from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from lt_interp.methods.analyze import Asked
+    from lt_interp.methods.groups import Asked
     from lt_interp.methods.registry import Analysis
 
 
@@ -53,15 +53,8 @@ def write_pages(
     """
     with bar("getting ready"):
         from lt_interp.files import shown
-        from lt_interp.methods.analyze import (
-            Asked,
-            analyze_into,
-            analyze_side_by_side,
-            family_folder,
-            forget_parts,
-            row_width,
-            tokenizer_of,
-        )
+        from lt_interp.methods.analyze import family_folder, forget_parts, row_width, tokenizer_of
+        from lt_interp.methods.groups import Asked, analyze_group_into, grouped
         from lt_interp.methods.registry import ANALYSES
         from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
@@ -76,26 +69,20 @@ def write_pages(
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     on_cpu = all(checkpoint.device == "cpu" for checkpoint in checkpoints)
     processes = Workers(workers or (n_cores() if on_cpu else 1), prepare=quiet_libraries)
+    choices = [*of_family, "--corpus", _public(corpus), "--seed", str(seed)]
+    choices += [] if on_cpu else ["--device", checkpoints[0].device]
+    choices += [*_words("--only", only), *_words("--stage", stages)]
     asked = []
     for name, options in analyses.items():
-        words = ["lt-interp", command, *([name] if command == "analyze" else []), *of_family]
-        words += ["--corpus", _public(corpus), "--seed", str(seed)]
-        words += [] if on_cpu else ["--device", checkpoints[0].device]
-        words += [*_words("--only", only), *_words("--stage", stages), *_chosen(options)]
-        asked.append(Asked(name, shown(shlex.join(words)), dict(options)))
-    together = _side_by_side(asked, ANALYSES) if len(checkpoints) == 1 < processes.n else []
-    left = [each for each in asked if each not in together]
-    with processes, _overall(len(left) + bool(together), of_family) as begin:
-        if together:
-            title = f"{len(together)} analyses side by side"
-            analyze_side_by_side(
-                place, together, checkpoints[0], rows, seed=seed, workers=processes,
-                progress=begin(title),
-            )  # fmt: skip
-        for name, again, chosen in left:
-            analyze_into(
-                place, name, checkpoints, rows, seed=seed, progress=begin(ANALYSES[name].title),
-                command=again, workers=processes, **chosen,
+        words = ["lt-interp", command, *([name] if command == "analyze" else [])]
+        again = shown(shlex.join([*words, *choices, *_chosen(options)]))
+        asked.append(Asked(name, again, dict(options)))
+    groups = grouped(asked, n_models=len(checkpoints), n_processes=processes.n)
+    with processes, _overall(len(groups), of_family) as begin:
+        for group in groups:
+            analyze_group_into(
+                place, group, checkpoints, rows, seed=seed, workers=processes,
+                progress=begin(_title(group, ANALYSES)),
             )  # fmt: skip
         advance = begin("writing pages")
         pages = build_pages(place, family=family, progress=advance, workers=processes)
@@ -123,10 +110,10 @@ def redraw_pages(out: Path) -> Path:
         return build_pages(out, progress=advance)[0]
 
 
-def _side_by_side(asked: Sequence[Asked], analyses: Mapping[str, Analysis]) -> list[Asked]:
-    """Those that read no other's result, if there are several."""
-    free = [each for each in asked if "results" not in analyses[each.name].options]
-    return free if len(free) > 1 else []
+def _title(group: Sequence[Asked], analyses: Mapping[str, Analysis]) -> str:
+    if len(group) == 1:
+        return analyses[group[0].name].title
+    return f"{len(group)} analyses side by side"
 
 
 def _chosen(options: Mapping[str, Any]) -> list[str]:

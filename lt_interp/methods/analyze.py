@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lt_interp.corpus.sources import Corpus, open_corpus
 from lt_interp.corpus.tokenizer import Tokenizer
@@ -20,12 +18,10 @@ from lt_interp.methods.checkpoints import Checkpoint, Models, find_checkpoints
 from lt_interp.methods.progress_bar import progress_bar
 from lt_interp.methods.registry import Analysis, get_analysis
 from lt_interp.methods.result import Progress, Result
-from lt_interp.methods.study import STEPS
-from lt_interp.methods.workers import Share, Workers
+from lt_interp.methods.workers import Workers
 from lt_interp.reading import place_in
 from lt_interp.training.checkpoint import find_tokenizer
 
-LOGGER = logging.getLogger(__name__)
 PARTS = ".parts"  # what is finished of analyses that are not, in the folder of the results
 
 
@@ -85,7 +81,7 @@ def analyze_into(
     written, analysis = get_analysis(name)
     for name_of_folder in (written, f"{PARTS}/{written}"):
         place_in(out, name_of_folder)
-    if "results" in analysis.options:
+    if analysis.reads_results:
         options = {"results": out, **options}
     result = _function(written, analysis, options)(
         models, rows, seed=seed, progress=progress, command=command,
@@ -93,59 +89,6 @@ def analyze_into(
     )  # fmt: skip
     result.save(out / written)
     return result
-
-
-class Asked(NamedTuple):
-    """An analysis to run.
-
-    Attributes:
-        name: Of the analysis.
-        command: What repeats it.
-        options: Its further keywords.
-    """
-
-    name: str
-    command: str
-    options: dict[str, Any]
-
-
-def analyze_side_by_side(
-    out: Path,
-    asked: Sequence[Asked],
-    checkpoint: Checkpoint,
-    rows: Rows,
-    *,
-    seed: int,
-    workers: Workers,
-    progress: Progress | None = None,
-) -> None:
-    """Run several analyses of one stored model, each in a process, and save them.
-
-    As `analyze_into` for every one, which with one model has work for one process only. None may
-    read the results of another.
-    """
-    work = partial(_analyze_asked, out=out, checkpoint=checkpoint, rows=rows, seed=seed)
-    shares: dict[int, float] = {}
-
-    def report(place: int, share: float) -> None:
-        shares[place] = share
-        under_way = [asked[at].name for at, share in shares.items() if share < 1]
-        if progress is not None:
-            progress(int(STEPS * sum(shares.values())), STEPS * len(asked), ", ".join(under_way))
-
-    for place, _, cpu_seconds in workers.run(work, asked, report):
-        LOGGER.info("%s of %s: %.2f s", asked[place].name, checkpoint.name, cpu_seconds)
-        report(place, 1.0)
-
-
-def _analyze_asked(
-    asked: Asked, share: Share, *, out: Path, checkpoint: Checkpoint, rows: Rows, seed: int
-) -> None:
-    """One of them; its result is in the folder."""
-    analyze_into(
-        out, asked.name, checkpoint, rows, seed=seed, command=asked.command,
-        progress=lambda done, n, _: share(done, n), **asked.options,
-    )  # fmt: skip
 
 
 def family_folder(out: Path, family: str) -> Path:

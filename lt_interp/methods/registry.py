@@ -26,6 +26,11 @@ class Analysis:
     options: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
 
+    @property
+    def reads_results(self) -> bool:
+        """Whether it takes the saved results of others."""
+        return "results" in self.options
+
 
 def _analysis(
     name: str, title: str, *options: str, families: tuple[str, ...] = ()
