@@ -32,16 +32,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         d_bias = torch.zeros_like(b_U)
         total = hidden.new_zeros(())
         held = weight.new_empty(min(CHUNK, len(targets)), len(b_U))
+        rows = torch.arange(CHUNK, device=targets.device)
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
             x, target = hidden[part].to(dtype), targets[part, None]
             logits = torch.addmm(bias, x, weight, out=held[: len(x)])
             losses, probs = _losses_and_probs(logits, target)
             total += losses.sum()
-            gradient = probs.scatter_(1, target, probs.gather(1, target) - 1)
-            d_hidden[part] = gradient @ weight.T
-            d_weight += x.T @ gradient
-            d_bias += gradient.sum(dim=0, dtype=d_bias.dtype)
+            probs[rows[: len(x)], targets[part]] -= 1
+            d_hidden[part] = probs @ weight.T
+            d_weight += x.T @ probs
+            d_bias += probs.sum(dim=0)
         scale = 1 / len(targets)
         ctx.save_for_backward(d_hidden.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale))
         return total * scale
