@@ -24,8 +24,7 @@ def test_stories_open_without_a_deep_learning_library():
         "import sys, lt_interp as lt; lt.corpus('embedded');"
         "print(sorted({'torch', 'transformer_lens', 'transformers'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert printed(code) == "[]"
 
 
 def test_a_stage_opens_without_the_compiler():
@@ -34,5 +33,11 @@ def test_a_stage_opens_without_the_compiler():
         "import sys, transformer_lens, lt_interp as lt; before = set(sys.modules);"
         "lt.load('10_moe'); print('torch._dynamo' in set(sys.modules) - before)"
     )
+    assert printed(code) == "False"
+
+
+def printed(code: str) -> str:
+    """What a fresh Python prints."""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "False", result.stderr
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()

@@ -17,7 +17,6 @@ from lt_interp.cli.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from lt_interp.methods.groups import Asked
-    from lt_interp.methods.registry import Analysis
 
 
 def write_pages(
@@ -55,7 +54,6 @@ def write_pages(
         from lt_interp.files import shown
         from lt_interp.methods.analyze import family_folder, forget_parts, row_width, tokenizer_of
         from lt_interp.methods.groups import Asked, analyze_group_into, grouped
-        from lt_interp.methods.registry import ANALYSES
         from lt_interp.methods.workers import Workers, n_cores
         from lt_interp.report.build import build_pages
 
@@ -65,7 +63,7 @@ def write_pages(
         tokenizer = tokenizer_of(checkpoints[0])
         require_writable(out)
     place = family_folder(out, family)
-    of_family = [] if place == out else ["--family", family]
+    of_family, of_article = ([], "") if place == out else (["--family", family], f"{family}: ")
     rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
     on_cpu = all(checkpoint.device == "cpu" for checkpoint in checkpoints)
     processes = Workers(workers or (n_cores() if on_cpu else 1), prepare=quiet_libraries)
@@ -78,13 +76,13 @@ def write_pages(
         again = shown(shlex.join([*words, *choices, *_chosen(options)]))
         asked.append(Asked(name, again, dict(options)))
     groups = grouped(asked, n_models=len(checkpoints), n_processes=processes.n)
-    with processes, _overall(len(groups), of_family) as begin:
+    with processes, _overall(len(groups) + 1) as begin:
         for group in groups:
             analyze_group_into(
                 place, group, checkpoints, rows, seed=seed, workers=processes,
-                progress=begin(_title(group, ANALYSES)),
+                progress=begin(of_article + _title(group)),
             )  # fmt: skip
-        advance = begin("writing pages")
+        advance = begin(f"{of_article}writing pages")
         pages = build_pages(place, family=family, progress=advance, workers=processes)
     forget_parts(place, analyses)
     return pages[0]
@@ -110,9 +108,11 @@ def redraw_pages(out: Path) -> Path:
         return build_pages(out, progress=advance)[0]
 
 
-def _title(group: Sequence[Asked], analyses: Mapping[str, Analysis]) -> str:
+def _title(group: Sequence[Asked]) -> str:
+    from lt_interp.methods.registry import ANALYSES
+
     if len(group) == 1:
-        return analyses[group[0].name].title
+        return ANALYSES[group[0].name].title
     return f"{len(group)} analyses side by side"
 
 
@@ -132,26 +132,21 @@ def _public(path: str) -> str:
 
 
 @contextmanager
-def _overall(n_parts: int, of_family: list[str]) -> Iterator[Callable[[str], Advance]]:
+def _overall(n_parts: int) -> Iterator[Callable[[str], Advance]]:
     """One display: a bar for the report and below it one for what is under way.
-
-    Args:
-        n_parts: Before the pages, which are one more.
-        of_family: The article's name last, if it is not the ladder's.
 
     Yields:
         What to call as each part begins; it returns what that part calls as it advances.
     """
     with display(*bar_columns()) as progress:
-        whole = progress.add_task("report", total=n_parts + 1)
+        whole = progress.add_task("report", total=n_parts)
         part = progress.add_task("", total=None)
         begun = 0
 
         def begin(title: str) -> Advance:
             nonlocal begun
-            title = ": ".join([*of_family[1:], title])
             begun += 1
-            note(f"{title} ({begun} of {n_parts + 1})")
+            note(f"{title} ({begun} of {n_parts})")
             progress.update(whole, completed=begun - 1)
             progress.reset(part, total=None, description=title)
 

@@ -14,7 +14,7 @@ from lt_interp.methods.checkpoints import Checkpoint
 from lt_interp.methods.registry import get_analysis
 from lt_interp.methods.result import Progress
 from lt_interp.methods.study import STEPS
-from lt_interp.methods.workers import Share, Workers
+from lt_interp.methods.workers import Share, Workers, all_together
 
 LOGGER = logging.getLogger(__name__)
 
@@ -66,14 +66,12 @@ def analyze_group_into(
         return
     (checkpoint,) = checkpoints
     work = partial(_analyze_asked, out=out, checkpoint=checkpoint, rows=rows, seed=seed)
-    shares: dict[int, float] = {}
 
-    def report(place: int, share: float) -> None:
-        shares[place] = share
-        under_way = [group[at].name for at, share in shares.items() if share < 1]
+    def advance(done: float, under_way: list[str]) -> None:
         if progress is not None:
-            progress(int(STEPS * sum(shares.values())), STEPS * len(group), ", ".join(under_way))
+            progress(int(STEPS * done), STEPS * len(group), ", ".join(under_way))
 
+    report = all_together([each.name for each in group], advance)
     for place, _, cpu_seconds in workers.run(work, group, report):
         LOGGER.info("%s of %s: %.2f s", group[place].name, checkpoint.name, cpu_seconds)
         report(place, 1.0)

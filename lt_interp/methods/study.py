@@ -25,7 +25,7 @@ from lt_interp.methods.result import (
     join_tables,
     make_table,
 )
-from lt_interp.methods.workers import Share, Workers, here
+from lt_interp.methods.workers import Share, Workers, all_together, here
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.finite import finite_activations, require_finite
 from lt_interp.model.stage_model import StageModel
@@ -138,16 +138,13 @@ class Study:
         left = [one for one in asked if one.name not in found]
         in_folders = all(one.folder for one in left)  # a model in memory stays in its process
         run = self.workers.run if self.workers and in_folders else here
-        shares: dict[str, float] = {}
-
-        def report(place: int, share: float) -> None:
-            shares[left[place].name] = share
-            under_way = [name for name, share in shares.items() if share < 1]
-            self._advance(len(self.checkpoints) - len(left) + sum(shares.values()), under_way)
-
+        done_before = len(self.checkpoints) - len(left)
+        report = all_together(
+            [one.name for one in left], lambda done, what: self._advance(done_before + done, what)
+        )
         for place, result, cpu_seconds in run(work, left, report):
             LOGGER.info("%s of %s: %.2f s", self.name, left[place].name, cpu_seconds)
-            shares[left[place].name] = 1.0
+            report(place, 1.0)
             if self.keep:
                 result.save(self._place(left[place]), csv=False)
             found[left[place].name] = result

@@ -97,6 +97,23 @@ def do_all(
     return [values[place] for place in range(len(items))]
 
 
+def all_together(names: Sequence[str], advance: Callable[[float, list[str]], None]) -> Report:
+    """What to report each item's progress to, where people want that of all.
+
+    Args:
+        names: Of the items.
+        advance: Called with how many items are done, parts of them counted, and with the names of
+            those under way.
+    """
+    shares: dict[str, float] = {}
+
+    def report(place: int, share: float) -> None:
+        shares[names[place]] = share
+        advance(sum(shares.values()), [name for name, share in shares.items() if share < 1])
+
+    return report
+
+
 def _report_share(report: Report, place: int, done: int, n: int) -> None:
     report(place, done / max(n, 1))
 

@@ -47,7 +47,7 @@ _NOT_OURS = (
 # Columns that name models or parts of them: each gets a line, a panel or a page's section.
 _MODELS = {"checkpoint", "stage", "layer", "head", "expert", "point", "component", "prompt"}
 MOST_MODELS = 200
-# The figures of a page, all together; those of this project's have fewer than a sixth of it.
+# The figures of a page, all together; those of this project's pages take a fifth at most.
 MOST_PANELS = 200
 MOST_INCHES = 30_000  # square
 

@@ -81,10 +81,10 @@ def stored_shapes(folder: Path) -> Shapes:
         raise InputError(f"{path} does not exist; restore it")
     try:
         with path.open("rb") as head:
-            sizes = path.stat().st_size, int.from_bytes(head.read(8), "little")
-        if sizes[0] > LARGEST_WEIGHTS or sizes[1] > LARGEST_HEAD:
+            size, size_of_head = path.stat().st_size, int.from_bytes(head.read(8), "little")
+        if size > LARGEST_WEIGHTS or size_of_head > LARGEST_HEAD:
             raise InputError(
-                f"{path} has {sizes[0]:,} bytes, {sizes[1]:,} of them names, and no stage has "
+                f"{path} has {size:,} bytes, {size_of_head:,} of them names, and no stage has "
                 f"more than {LARGEST_WEIGHTS:,} and {LARGEST_HEAD:,}; restore it"
             )
         with safe_open(path, framework="np") as file:

@@ -23,6 +23,8 @@ from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.corpus.windows import Rows, open_rows
 from lt_interp.files import trained_folder
 from lt_interp.methods.activation_patching.prompt_pairs import shipped_pairs, write_pairs
+from lt_interp.methods.analyze import analyze_into
+from lt_interp.methods.result import Result
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage, get_stage
 from lt_interp.training.loop import Data, train
@@ -107,6 +109,14 @@ def small_data(folder: Path) -> Data:
         )
 
     return Data(train=rows("train"), validation=rows("validation"), tokenizer=tokenizer)
+
+
+def analyze_small(folder: Path, out: Path, name: str = "evolution") -> Result:
+    """An analysis of the trained run on the small corpus."""
+    return analyze_into(
+        out, name, folder / "checkpoint" / "run", small_data(folder).validation, seed=0,
+        progress=None, command="",
+    )  # fmt: skip
 
 
 @contextmanager

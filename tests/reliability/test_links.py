@@ -19,7 +19,7 @@ from lt_interp.report.build import build_pages
 from lt_interp.training.checkpoint import load
 from lt_interp.training.run_folder import find_checkpoint
 
-from .inputs import WIDTH, characters, small_data, train_small
+from .inputs import WIDTH, analyze_small, characters, train_small
 
 
 def test_a_tokenizer_that_is_a_link_elsewhere_is_refused(good: Path, tmp_path: Path) -> None:
@@ -46,10 +46,7 @@ def test_no_link_leads_training_out_of_its_folder(there: bool, good: Path, tmp_p
 
 def test_no_link_leads_what_is_kept_out_of_its_folder(good: Path, tmp_path: Path) -> None:
     def analyze() -> Path:
-        analyze_into(
-            tmp_path / "out", "evolution", good / "checkpoint" / "run",
-            small_data(good).validation, seed=0, progress=None, command="",
-        )  # fmt: skip
+        analyze_small(good, tmp_path / "out")
         (kept,) = (tmp_path / "out" / ".parts" / "evolution").iterdir()
         return kept
 
@@ -70,10 +67,7 @@ def test_no_link_leads_an_analysis_out_of_its_folder(link: str, good: Path, tmp_
     (victim / "components" / "precious.txt").write_text("precious")
     (out / link).symlink_to(victim)
     with pytest.raises(InputError, match="is a link out of its folder"):
-        analyze_into(
-            out, "components", good / "checkpoint" / "run", small_data(good).validation, seed=0,
-            progress=None, command="",
-        )  # fmt: skip
+        analyze_small(good, out, "components")
     assert [p.name for p in victim.rglob("*")] == ["components", "precious.txt"]
     (out / "numpy_gpt").symlink_to(victim)
     with pytest.raises(InputError, match="is a link out of its folder"):

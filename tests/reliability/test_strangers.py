@@ -15,16 +15,14 @@ from lt_interp.corpus.gpt2_bpe import MERGES_FILE, Gpt2Bpe
 from lt_interp.corpus.readers import DELIMITER, read_stories
 from lt_interp.corpus.tokenizer import load_tokenizer
 from lt_interp.errors import InputError
-from lt_interp.methods.analyze import analyze_into
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.methods.evaluation import evaluate
-from lt_interp.methods.result import Result
 from lt_interp.methods.xray import xray
 from lt_interp.training.checkpoint import load
 from lt_interp.training.convert import convert
 from lt_interp.training.pt_file import read_pt
 
-from .inputs import characters, small_data, train_small
+from .inputs import analyze_small, characters, small_data, train_small
 from .strangers import change_model, change_snapshot, change_weights
 
 
@@ -176,13 +174,7 @@ def test_more_merges_than_gpt2_has_are_not_read(tmp_path: Path) -> None:
 
 
 def test_kept_tables_of_other_columns_are_measured_again(good: Path, tmp_path: Path) -> None:
-    def analyze() -> Result:
-        return analyze_into(
-            tmp_path, "evolution", good / "checkpoint" / "run", small_data(good).validation,
-            seed=0, progress=None, command="",
-        )  # fmt: skip
-
-    wanted = analyze()
+    wanted = analyze_small(good, tmp_path)
     (kept,) = (tmp_path / ".parts" / "evolution").glob("*/result.json")
     stored = json.loads(kept.read_text())
     del stored["sha256"]
@@ -190,7 +182,7 @@ def test_kept_tables_of_other_columns_are_measured_again(good: Path, tmp_path: P
         table["types"] = dict.fromkeys(table["types"], "object")
         table["rows"] = [["x"] * len(row) for row in table["rows"]]
     kept.write_text(json.dumps(stored))
-    again = analyze()
+    again = analyze_small(good, tmp_path)
     for name, table in wanted.tables.items():
         assert table.equals(again.tables[name])
 

@@ -202,7 +202,8 @@ def test_no_memory_is_taken_for_a_model_that_is_not_stored(
     change: dict[str, Any], checkpoint: Path
 ) -> None:
     change_model(checkpoint, **change)
-    with pytest.raises(InputError, match=r"describes [\d,]+ of something|at most [\d,]+"):
+    too_many = r"(n_layers|d_\w+) must be at most [\d,]+|a mixture has at most [\d,]+"
+    with pytest.raises(InputError, match=rf"describes [\d,]+ of something|{too_many}"):
         load(checkpoint)
 
 
