@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.config import ModelConfig
@@ -41,14 +42,10 @@ class MLP(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """Transform each position."""
-        wide = _plus(x @ self.W_in, self.b_in)
+        wide = linear(x, self.W_in.T, self.b_in)
         if self.gated:
-            gate = self.bend(self.hook_pre(x @ self.W_gate))
+            gate = self.bend(self.hook_pre(linear(x, self.W_gate.T)))
             post = gate * self.hook_pre_linear(wide)
         else:
             post = self.bend(self.hook_pre(wide))
-        return _plus(self.hook_post(post) @ self.W_out, self.b_out)
-
-
-def _plus(x: Float[Tensor, "batch pos d"], bias: Float[Tensor, "d"] | None) -> Tensor:
-    return x if bias is None else x + bias
+        return linear(self.hook_post(post), self.W_out.T, self.b_out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformer_lens.hook_points import HookPoint
 
 from lt_interp.model.parts.embedding import Embed
@@ -26,8 +27,7 @@ class Unembed(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, "batch pos d_vocab"]:
         """Score the vocabulary."""
-        scores = self.hook_in(x) @ self.W_U
-        return self.hook_out(scores if self.b_U is None else scores + self.b_U)
+        return self.hook_out(linear(self.hook_in(x), self.W_U.T, self.b_U))
 
 
 class TiedUnembed(nn.Module):
