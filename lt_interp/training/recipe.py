@@ -132,11 +132,10 @@ ARTICLE = Recipe(
 
 LADDER = Recipe(
     name="ladder",
-    epochs=0.4,
     batch_rows=8,
     optimizer="muon",
     lr=1e-2,
-    lr_embed=1e-1,
+    lr_embed=3e-2,
     lr_unembed=1e-2,
     betas=(0.9, 0.98),
     weight_decay=0.1,
@@ -196,6 +195,8 @@ _ARTICLE_FAMILIES: dict[str, dict[str, Any]] = {
         "initialisation": "normal",
     },
 }
+# How the other articles' models were trained, before the ladder read more, at a lower rate.
+_LADDER_OF_OTHERS: dict[str, Any] = {"epochs": 0.4, "lr_embed": 1e-1}
 # Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
 _LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {"10_moe_gated": {"balance_weight": 0.01}}
 
@@ -216,9 +217,11 @@ def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r}; allowed: {', '.join(RECIPES)}")
     wanted = {key: value for key, value in changes.items() if value is not None}
+    family = get_stage(stage_id).family
     if name == "ladder":
-        exceptions = _LADDER_EXCEPTIONS.get(stage_id, {})
-        return dataclasses.replace(LADDER, **{**exceptions, **wanted})
-    family = _ARTICLE_FAMILIES[get_stage(stage_id).family]
+        others = {} if family == "ladder" else _LADDER_OF_OTHERS
+        return dataclasses.replace(
+            LADDER, **{**others, **_LADDER_EXCEPTIONS.get(stage_id, {}), **wanted}
+        )
     exceptions = _ARTICLE_EXCEPTIONS.get(stage_id, {})
-    return dataclasses.replace(ARTICLE, **{**family, **exceptions, **wanted})
+    return dataclasses.replace(ARTICLE, **{**_ARTICLE_FAMILIES[family], **exceptions, **wanted})

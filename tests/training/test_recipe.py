@@ -9,8 +9,9 @@ import pytest
 
 from lt_interp.article import article
 from lt_interp.errors import InputError
-from lt_interp.stages import LADDER, STAGES
+from lt_interp.stages import LADDER
 from lt_interp.training.recipe import recipe_for
+from lt_interp.training.run_folder import read_card, shipped_checkpoints, shipped_folder
 
 
 def test_the_articles_recipe_is_the_articles() -> None:
@@ -75,10 +76,17 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
 
 def test_the_ladders_recipe_is_one_rule() -> None:
     plain = recipe_for("ladder", "09_multi_head")
-    for stage_id in STAGES:
+    for stage_id in LADDER:
         recipe = recipe_for("ladder", stage_id)
         changes = {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
+
+
+@pytest.mark.parametrize("name", shipped_checkpoints())
+def test_the_shipped_models_were_trained_by_the_recipe_as_it_is(name: str) -> None:
+    identity = read_card(shipped_folder(name))["identity"]
+    recipe = recipe_for(identity["recipe"]["name"], identity["stage"]).to_dict()
+    assert recipe | identity["recipe"] == recipe  # an older card may lack a field added since
 
 
 def test_changes_and_what_is_left_alone() -> None:
