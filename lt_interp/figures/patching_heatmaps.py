@@ -133,7 +133,7 @@ def positions_heatmaps(result: Result, axes: Panels) -> Panels:
         grid = pd.DataFrame(np.nan, index=names, columns=sorted(labels))
         for row in cells.itertuples():
             grid.loc[part_label(row.component, row.layer, None), row.position] = row.recovery
-        title = f"{template} (mean of {int(cells['n_pairs'].iloc[0])} pairs)"
+        title = f"{label(template)} (mean of {int(cells['n_pairs'].iloc[0])} pairs)"
         _heatmap(ax, grid.rename(columns=labels), title=title)
     return axes
 
