@@ -122,6 +122,15 @@ def test_positions_are_labelled_with_both_tokens(patching):
     assert numbers(ax) == ["0.90", "0.10"]
 
 
+def test_the_name_of_a_template_is_cut_to_what_has_room(patching):
+    for name in ("examples", "by_template"):
+        patching.tables[name]["template"] = "w" * 3_000
+    axes = panels(heatmaps.positions_panels(patching))
+    heatmaps.positions_heatmaps(patching, axes)
+    (ax,) = np.ravel(axes)
+    assert ax.get_title().startswith("w" * 27 + "… (mean of")
+
+
 def test_the_last_stage_is_in_focus_where_09_was_not_measured(patching):
     assert charts.focus_stage(patching) == "09_multi_head"
     cells = patching.tables["cells"]
