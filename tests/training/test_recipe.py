@@ -9,7 +9,7 @@ import pytest
 
 from lt_interp.article import article
 from lt_interp.errors import InputError
-from lt_interp.stages import LADDER
+from lt_interp.stages import LADDER, STAGES
 from lt_interp.training.recipe import recipe_for
 from lt_interp.training.run_folder import read_card, shipped_checkpoints, shipped_folder
 
@@ -76,9 +76,10 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
 
 def test_the_ladders_recipe_is_one_rule() -> None:
     plain = recipe_for("ladder", "09_multi_head")
-    for stage_id in LADDER:
+    for stage_id in STAGES:
         recipe = recipe_for("ladder", stage_id)
-        changes = {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
+        changes = {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1}
+        changes |= {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
 
 
