@@ -105,11 +105,11 @@ def all_together(names: Sequence[str], advance: Callable[[float, list[str]], Non
         advance: Called with how many items are done, parts of them counted, and with the names of
             those under way.
     """
-    shares: dict[str, float] = {}
+    shares: dict[int, float] = {}
 
     def report(place: int, share: float) -> None:
-        shares[names[place]] = share
-        advance(sum(shares.values()), [name for name, share in shares.items() if share < 1])
+        shares[place] = share
+        advance(sum(shares.values()), [names[at] for at, share in shares.items() if share < 1])
 
     return report
 
