@@ -60,6 +60,11 @@ def gain(difference: float, high: float | None, *, published: float) -> str:
     return HOLDS if -difference >= published / 2 else IN_PART
 
 
+def at_most_in_part(verdict: str) -> str:
+    """A verdict that a lack of evidence keeps from being "holds"."""
+    return IN_PART if verdict == HOLDS else verdict
+
+
 def above(low: float, high: float, threshold: float) -> str:
     """Holds if the whole interval lies above a threshold, in part if it contains it."""
     if low > threshold:

@@ -37,13 +37,14 @@ def training_sentence(meta: dict[str, Any]) -> str:
     if not seen:
         return "How long the stages here were trained is not on record."
     which = "here" if len(seen) == len(meta["models"]) else "here whose training is on record"
-    most = f"The stages {which} saw {millions(max(seen))} tokens at most"
+    least, most = millions(min(seen)), millions(max(seen))
+    ours = f"The stages {which} saw {most if least == most else f'{least} to {most}'} tokens"
     if max(seen) < theirs:
         return (
-            f"{most}, the article's {millions(theirs)} in each epoch: a sentence that does not "
+            f"{ours}, the article's {millions(theirs)} in each epoch: a sentence that does not "
             "hold here may still have held there."
         )
-    return f"{most}, no fewer than the article's {millions(theirs)} in each epoch."
+    return f"{ours}, no fewer than the article's {millions(theirs)} in each epoch."
 
 
 def verdict_sentences(claims: pd.DataFrame) -> list[str]:

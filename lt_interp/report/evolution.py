@@ -55,6 +55,7 @@ def _context(result: Result) -> dict[str, Any]:
         "seeds": seeds_table(ladder) if len(other_runs(ladder)) else "",
         "pairs": pairs_table(pairs) if len(pairs) else "",
         "pair_sentences": [text.pair_sentence(pair) for pair in pairs.itertuples()],
+        "unequal": text.unequal_sentence(pairs, ladder),
         "curves": [_curve(result, stage) for stage in stages_with_curves(result)],
         "samples": samples_table(result.tables["samples"]),
         "parameters_sentence": text.parameters_sentence(ladder),

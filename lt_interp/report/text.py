@@ -11,7 +11,7 @@ import pandas as pd
 from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.perplexity import LAST_TOKEN
 from lt_interp.report.markdown import listing, plain
-from lt_interp.report.numbers import MINUS, count, ends, nats, perplexity
+from lt_interp.report.numbers import MINUS, count, ends, millions, nats, perplexity
 
 # The stretch of the ladder where every rung is expected to gain on the one before it.
 CHAIN = ("04_attention", "05_attn_position", "06_ffn", "07_block", "08_two_blocks", "09_multi_head")
@@ -88,6 +88,18 @@ def pair_sentence(pair: Any) -> str:
     if pd.isna(pair.low) or pd.isna(pair.high):
         return f"{who}: {nats(pair.difference_nats)} nats, too few stories for an interval."
     return f"{who}: not distinguishable, {nats(pair.difference_nats)} nats {span} includes zero."
+
+
+def unequal_sentence(pairs: pd.DataFrame, ladder: pd.DataFrame) -> str:
+    """Which pairs did not read equally many tokens; empty if all did, as far as is on record."""
+    seen = main_runs(ladder).set_index("stage")["tokens_seen"]
+    unequal = [
+        f"{name(stage)} read {millions(seen[stage])} tokens, {name(previous)} "
+        f"{millions(seen[previous])}"
+        for stage, previous in zip(pairs["stage"], pairs["previous"], strict=True)
+        if seen[[stage, previous]].notna().all() and seen[stage] != seen[previous]
+    ]
+    return f"Training is part of these differences: {'; '.join(unequal)}." if unequal else ""
 
 
 def order_sentence(pairs: pd.DataFrame) -> str:

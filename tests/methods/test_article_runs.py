@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -10,16 +12,23 @@ from lt_interp.methods.article.claims import ALL_CLAIMS
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.feelings import who_cares
 from lt_interp.methods.article.groups import ALL, GROUPS, LAST
-from lt_interp.methods.article.runs import FITTED, at_most_in_part, doubt, judging
+from lt_interp.methods.article.runs import FITTED, doubt, judging
 from lt_interp.methods.article.saved import Saved
+from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.result import Result
-from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, UNTESTABLE, at_most_in_part
 
 MOE = "10_moe"
 CLAIMS = {claim.name: claim for claim in ALL_CLAIMS}
 
 
-def evidence(*, spread: float | None = None, q_match: float = 0.01, **gains: float) -> Evidence:
+def evidence(
+    *,
+    spread: float | None = None,
+    q_match: float = 0.01,
+    tokens: dict[str, int] | None = None,
+    **gains: float,
+) -> Evidence:
     """Stages that gain so many nats, and two runs of a mixture of which expert 1 cares."""
     rows = [
         {"stage": stage, "by": by, "class": GROUPS[ALL][0], "difference_nats": gain,
@@ -50,6 +59,9 @@ def evidence(*, spread: float | None = None, q_match: float = 0.01, **gains: flo
     tables = {
         "class_gains": pd.DataFrame(rows),
         "seeds": pd.DataFrame(seeds, columns=["stage", "spread_nats"]),
+        "settings": pd.DataFrame(
+            (tokens or {}).items(), columns=["stage", "tokens_seen"]
+        ).convert_dtypes(),
     }
     return Evidence(tables=tables, saved=saved, classes=())
 
@@ -65,13 +77,54 @@ def test_a_gain_within_the_spread_of_seeds_holds_in_part_at_most() -> None:
     assert seed_spread(evidence(**gain), MOE) is None
 
 
+@pytest.mark.parametrize(
+    ("gain", "now", "before", "expected"),
+    [
+        (-0.03, 100, 100, HOLDS),
+        (-0.03, 600, 100, IN_PART),  # the longer training may have done it
+        (-0.03, 100, 600, HOLDS),  # in spite of the shorter one
+        (0.03, 600, 100, FAILS),  # in spite of the longer one
+        (0.03, 100, 600, UNTESTABLE),
+        (0.03, 100, 100, FAILS),
+        (0.03, 1_000, 1_009, FAILS),  # a pass in other batches
+        (-0.03, 100, None, HOLDS),  # not on record
+    ],
+)
+def test_a_gain_is_a_parts_only_as_far_as_the_training_was_alike(
+    gain: float, now: int, before: int | None, expected: str
+) -> None:
+    tokens: dict[str, Any] = {MOE: now, "09_multi_head": before}
+    found = gain_finding(evidence(tokens=tokens, **{MOE: gain}), MOE)
+    assert found.verdict == expected
+    assert found.value == gain
+    differ = before is not None and 100 in (now, before) and now != before
+    assert ("times the tokens of the one before" in found.reason) == differ
+
+
+def test_a_block_trained_longer_than_what_it_grew_from_is_not_called_steadier() -> None:
+    tokens = {"07_block": 600, "06_ffn": 100}
+    with pytest.raises(NotMeasured, match="learning rates differ"):
+        CLAIMS["Training is steadier"].measure(evidence(tokens=tokens))
+
+
+def test_every_part_pays_by_rungs_that_were_trained_alike() -> None:
+    claim = CLAIMS["Every part pays"]
+    gains = {"04_attention": -0.3, "05_attn_position": -0.4, "10_moe": 0.03}
+    left_out = claim.measure(evidence(tokens={MOE: 100, "09_multi_head": 600}, **gains))
+    assert left_out.verdict == HOLDS
+    assert "10_moe is left open" in left_out.reason
+    longer = claim.measure(evidence(tokens={"04_attention": 600, "03_bigram": 100}, **gains))
+    assert longer.verdict == FAILS
+    assert "04_attention after more training" in longer.reason
+
+
 def test_every_part_pays_only_beyond_the_spread_of_seeds() -> None:
     claim = CLAIMS["Every part pays"]
     gains = {"04_attention": -0.3, "05_attn_position": -0.4, "10_moe": -0.03}
     assert claim.measure(evidence(**gains)).verdict == HOLDS
     found = claim.measure(evidence(spread=0.05, **gains))
     assert found.verdict == IN_PART
-    assert "of which 10_moe by less than runs of one stage lie apart" in found.reason
+    assert "10_moe by less than runs of one stage lie apart" in found.reason
     assert claim.measure(evidence(**{**gains, "04_attention": 0.3})).verdict == IN_PART
     assert claim.measure(evidence(**{name: 0.1 for name in gains})).verdict == FAILS
 

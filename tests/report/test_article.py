@@ -196,6 +196,8 @@ def test_training_and_seeds_sentences_turn() -> None:
     more = {"models": {"a": {"tokens_seen": 500_000_000}}}
     assert "no fewer than" in text.training_sentence(more)
     assert "not on record" in text.training_sentence({"models": {"a": {"tokens_seen": None}}})
+    both = {"models": {**more["models"], "b": {"tokens_seen": 9_194_280}}}
+    assert text.training_sentence(both).startswith("The stages here saw 9.2 M to 500.0 M tokens")
     some = {"models": {**less["models"], "theirs": {"tokens_seen": None}}}
     assert text.training_sentence(some).startswith("The stages here whose training is on record")
     assert "one run of each stage" in text.seeds_sentence(make_result().tables["seeds"].iloc[:0])

@@ -52,6 +52,20 @@ def test_order_names_the_steps_that_were_not_measured(chain):
     assert "their order is open" in text.order_sentence(chain.iloc[:0])
 
 
+def test_unequal_training_is_said_of_the_pairs_it_touches(evolution):
+    tables = evolution(["07_block", "08_two_blocks", "09_multi_head"]).tables
+    ladder, pairs = tables["ladder"], tables["pairs"]
+    ladder["tokens_seen"] = 9_200_000
+    assert text.unequal_sentence(pairs, ladder) == ""
+    ladder.loc[2, "tokens_seen"] = 55_200_000
+    assert text.unequal_sentence(pairs, ladder) == (
+        "Training is part of these differences: **09 + Multi-head** read 55.2 M tokens, "
+        "**08 + Depth** 9.2 M."
+    )
+    ladder["tokens_seen"] = [9_200_000, None, 55_200_000]
+    assert text.unequal_sentence(pairs, ladder) == ""
+
+
 def test_best_stage_is_that_of_the_lowest_perplexity(evolution):
     ladder = evolution(["07_block", "08_two_blocks"]).tables["ladder"]
     assert "**08 + Depth** predicts best, with perplexity 9.50 (95% interval 9.31 to 9.79)" in (

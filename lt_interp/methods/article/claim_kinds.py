@@ -8,9 +8,17 @@ import pandas as pd
 
 from lt_interp.article import article_stage
 from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.head_start import UNEQUAL_RULE, as_trained, head_start, unequal
 from lt_interp.methods.article.saved import numbers, one_row
 from lt_interp.methods.claims import Claim
-from lt_interp.methods.verdict import FAILS, GAIN_RULE, HOLDS, IN_PART, Finding, gain
+from lt_interp.methods.verdict import (
+    FAILS,
+    GAIN_RULE,
+    HOLDS,
+    Finding,
+    at_most_in_part,
+    gain,
+)
 from lt_interp.stages import STAGES
 
 # The perplexity of the stage before, where the article trained it once more beside this one: the
@@ -25,7 +33,7 @@ def gain_claim(name: str, quote: str, stage: str) -> Claim:
         name=name,
         quote=quote,
         measurement=f"loss of {stage} minus loss of {previous} on the same tokens",
-        rule=GAIN_RULE,
+        rule=GAIN_RULE + UNEQUAL_RULE,
         measure=lambda evidence: gain_finding(evidence, stage),
     )
 
@@ -37,6 +45,7 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
     verdict = gain(row["difference_nats"], row["high"], published=published)
     spread = seed_spread(evidence, stage)
     small = spread is not None and -row["difference_nats"] < spread
+    times = head_start(evidence, stage)
     return Finding(
         value=row["difference_nats"],
         low=row["low"],
@@ -44,9 +53,9 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
         unit="nats a token",
         n=int(row["n_stories"]),
         n_of="stories",
-        verdict=IN_PART if small and verdict == HOLDS else verdict,
+        verdict=as_trained(at_most_in_part(verdict) if small else verdict, times),
         reason=f"perplexity changes by the factor {math.exp(row['difference_nats']):.3f} here, by "
-        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}",
+        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}{unequal(times)}",
     )
 
 

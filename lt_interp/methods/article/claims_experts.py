@@ -14,13 +14,12 @@ from lt_interp.methods.article.experts import printed_words
 from lt_interp.methods.article.feelings import MOE, who_cares
 from lt_interp.methods.article.runs import (
     ANALYSIS,
-    at_most_in_part,
     doubt,
     judging,
 )
 from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
-from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, yes
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, at_most_in_part, yes
 
 POOLED = "pooled"
 INFORMATION = "information of the token, share of entropy"

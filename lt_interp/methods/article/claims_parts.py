@@ -9,6 +9,7 @@ import pandas as pd
 from lt_interp.methods.article.claim_kinds import gain_claim
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.groups import NAMES, NEW, SEEN
+from lt_interp.methods.article.head_start import UNEQUAL_RULE, as_trained, head_start, unequal
 from lt_interp.methods.article.stability import GRADIENT, LOSS
 from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.verdict import (
@@ -26,6 +27,11 @@ FFN, BLOCK, TWO_BLOCKS, HEADS = "06_ffn", "07_block", "08_two_blocks", "09_multi
 
 def _steadier(evidence: Evidence) -> Finding:
     """Both measures of a smooth training, the block against the stage without residuals."""
+    if head_start(evidence, BLOCK) != 1:
+        raise NotMeasured(
+            f"{BLOCK} and {FFN} were trained for unequally long, so at the same step their "
+            "learning rates differ"
+        )
     loss, gradient = (
         evidence.own("stability", stage=BLOCK, measure=measure) for measure in (LOSS, GRADIENT)
     )
@@ -47,12 +53,13 @@ def _keeps_the_name(evidence: Evidence) -> Finding:
     new = evidence.gain(BLOCK, by=NAMES, name=NEW)
     better = bool(seen["high"] < 0)
     more = bool(seen["high"] < new["low"])
+    times = head_start(evidence, BLOCK)
     return Finding(
         value=seen["difference_nats"], low=seen["low"], high=seen["high"], unit="nats a name",
         n=int(seen["n_stories"]), n_of="stories",
-        verdict=HOLDS if better and more else IN_PART if better else FAILS,
+        verdict=as_trained(HOLDS if better and more else IN_PART if better else FAILS, times),
         reason=f"on names said before the loss changes by {seen['difference_nats']:+.3f} nats, on "
-        f"names not yet said by {new['difference_nats']:+.3f}",
+        f"names not yet said by {new['difference_nats']:+.3f}{unequal(times)}",
     )  # fmt: skip
 
 
@@ -135,7 +142,7 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
         quote="the fact that it maintained a character across multiple sentences is new",
         measurement=f"loss of {BLOCK} minus loss of {FFN} on names that were said before",
         rule="holds if it falls, and by more than on names not yet said (intervals apart); in part "
-        "if it falls, else it does not",
+        "if it falls, else it does not" + UNEQUAL_RULE,
         measure=_keeps_the_name,
     ),
     Claim(

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from scipy.stats import permutation_test
 
 from lt_interp.methods.article.evidence import Evidence
-from lt_interp.methods.article.runs import ANALYSIS, at_most_in_part
+from lt_interp.methods.article.runs import ANALYSIS
 from lt_interp.methods.article.saved import numbers, one_row
 from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
-from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, at_most_in_part
 
 MOE, POOLED = "10_moe", "pooled"
 STORY = ("name", "verb", "noun", "adjective")

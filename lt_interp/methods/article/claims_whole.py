@@ -5,6 +5,7 @@ from __future__ import annotations
 from lt_interp.article import article
 from lt_interp.methods.article.claim_kinds import seed_spread
 from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.article.head_start import head_start
 from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, yes
 
@@ -23,26 +24,33 @@ def _every_part(evidence: Evidence) -> Finding:
     rows = {stage: evidence.gain(stage) for stage in RUNGS if stage in measured}
     if not rows:
         raise NotMeasured("no two neighbouring stages were measured")
+    times = {stage: head_start(evidence, stage) for stage in rows}
     gains = [stage for stage, row in rows.items() if row["high"] < 0]
+    open_ = [stage for stage in rows if stage not in gains and times[stage] < 1]
     small = [
         stage for stage in gains
         if (spread := seed_spread(evidence, stage)) and -rows[stage]["difference_nats"] < spread
     ]  # fmt: skip
+    longer = [stage for stage in gains if times[stage] > 1]
+    doubts = [
+        _but(small, "by less than runs of one stage lie apart"),
+        _but(longer, "after more training than the one before"),
+        _but(open_, "is left open, as it read less than the one before"),
+    ]
     worst = max(rows, key=lambda stage: rows[stage]["difference_nats"])
     row = rows[worst]
     return Finding(
         value=row["difference_nats"], low=row["low"], high=row["high"], unit="nats a token",
-        n=int(row["n_stories"]), n_of="stories", verdict=most(len(gains) - len(small), len(rows)),
+        n=int(row["n_stories"]), n_of="stories", 
+        verdict=most(len({*gains} - {*small, *longer}), len(rows) - len(open_)),
         reason=f"{len(gains)} of {len(rows)} rungs are better than the one before with an interval "
-        f"below 0{_narrow(small)}; the least gain is that of {worst}",
+        f"below 0{''.join(doubts)}; the least gain is that of {worst}",
     )  # fmt: skip
 
 
-def _narrow(small: list[str]) -> str:
-    """The gains that another seed could undo."""
-    if not small:
-        return ""
-    return f", of which {' and '.join(small)} by less than runs of one stage lie apart"
+def _but(stages: list[str], what: str) -> str:
+    """Which of the rungs count for less, and why."""
+    return f", {' and '.join(stages)} {what}" if stages else ""
 
 
 def most(n: int, of: int) -> str:
@@ -93,7 +101,8 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
         measurement="loss of every rung from the bigram to the experts minus that of the one it "
         "grew from; the value is the least gain",
         rule="holds if every interval lies below 0 and no gain is smaller than runs of one stage "
-        "lie apart, in part if so for more than half, else it does not",
+        "lie apart or comes of more training than that of the one before, in part if so for more "
+        "than half, else it does not; a rung that is no better after less training is left out",
         measure=_every_part,
     ),
     Claim(

@@ -8,13 +8,12 @@ import pandas as pd
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.runs import (
     ANALYSIS,
-    at_most_in_part,
     common_numbers,
     doubt,
 )
 from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.significance import FDR, false_discovery_q
-from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding
+from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, at_most_in_part
 
 MOE = "10_moe"
 BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"

@@ -12,7 +12,6 @@ import pandas as pd
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.significance import FDR
-from lt_interp.methods.verdict import HOLDS, IN_PART
 
 ANALYSIS = "moe_routing"
 FITTED = (
@@ -37,11 +36,6 @@ def judging(table: pd.DataFrame, stage: str) -> tuple[pd.DataFrame, bool]:
         return rows, False
     others = rows[rows["checkpoint"] != table["checkpoint"].iloc[0]]
     return (rows, True) if others.empty else (others, False)
-
-
-def at_most_in_part(verdict: str) -> str:
-    """A verdict that a lack of evidence keeps from being "holds"."""
-    return IN_PART if verdict == HOLDS else verdict
 
 
 def doubt(evidence: Evidence, stage: str, *, fitted: bool) -> str:
