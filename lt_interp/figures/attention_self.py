@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lt_interp.figures.labels import stage_label
-from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS
+from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, legend_below
 from lt_interp.methods.result import Result
 
 SIZE = (11.0, 5.0)
@@ -47,7 +47,7 @@ def self_by_position(result: Result, axes: np.ndarray) -> np.ndarray:
         ax.set_title(title)
         ax.set_xlabel("tokens before it in the row")
     np.ravel(axes)[0].set_ylabel("mean share of attention")
-    np.ravel(axes)[0].legend(loc="center", bbox_to_anchor=(0.68, 0.36))
+    legend_below(np.ravel(axes)[0], 3)
     return axes
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from lt_interp.figures.labels import stage_label
-from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND
+from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND, legend_below
 from lt_interp.methods.result import Result
 
 RANDOM, UNTRAINED, EMBEDDINGS = (
@@ -51,10 +51,7 @@ def specialisation(result: Result, axes: np.ndarray) -> np.ndarray:
     axes[0, 0].set_xlabel("share of the expert's entropy")
     axes[0, 1].set_xlabel("share of all decisions")
     axes[0, 1].set_yticklabels([])
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[0, 0].figure.legend(
-        handles, labels, loc="outside lower center", ncols=2, columnspacing=1.5
-    )
+    legend_below(axes[0, 0], 2)
     return axes
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.moe_routing_words import STYLES
-from lt_interp.figures.save import NEUTRAL
+from lt_interp.figures.save import NEUTRAL, legend_below
 from lt_interp.methods.result import Result
 
 OTHER = "sent to the other expert"
@@ -45,10 +45,10 @@ def other_expert(result: Result, axes: np.ndarray) -> np.ndarray:
         _panel(ax, causal[causal["layer"] == layer], classes)
         ax.set_title("all layers" if layer == "all" else f"layer {layer}")
         ax.set_xlabel("change of the loss, nats")
+        ax.locator_params(axis="x", nbins=4)
     for ax in axes[0, 1:]:
         ax.set_yticklabels([])
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[0, 0].figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    legend_below(axes[0, 0], 3)
     return axes
 
 

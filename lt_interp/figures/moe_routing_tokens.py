@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from lt_interp.figures.labels import main_runs
 from lt_interp.figures.moe_routing import POOLED, run_label
-from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, plain_log_axis
+from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, legend_below, plain_log_axis
 from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
 
@@ -53,8 +53,7 @@ def token_shares(result: Result, axes: np.ndarray) -> np.ndarray:
         row[0].set_ylabel("share to its expert")
     for ax in axes[-1]:
         ax.set_xlabel("decisions about the token")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    axes[0, 0].figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    legend_below(axes[0, 0], 2)
     return axes
 
 

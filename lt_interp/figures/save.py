@@ -121,3 +121,9 @@ def legend_above(ax: Axes, first: str) -> None:
         [handles[place] for place in order], [labels[place] for place in order],
         loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(order), columnspacing=1.2,
     )  # fmt: skip
+
+
+def legend_below(ax: Axes, ncols: int) -> None:
+    """A legend below all panels, of what this one of them draws."""
+    handles, labels = ax.get_legend_handles_labels()
+    ax.figure.legend(handles, labels, loc="outside lower center", ncols=ncols, columnspacing=1.5)

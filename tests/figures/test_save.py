@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from lt_interp.figures.perplexity import perplexity_chart
-from lt_interp.figures.save import legend_above, plain_log_axis, save_svg
+from lt_interp.figures.save import legend_above, legend_below, plain_log_axis, save_svg
 
 
 def texts(path) -> list[str]:
@@ -46,6 +46,19 @@ def test_log_axis_has_ordinary_numbers():
     plain_log_axis(ax, "x")
     labels = [label.get_text() for label in ax.get_xticklabels()]
     assert {"5", "10", "20", "50", "100", "200"} <= set(labels)
+
+
+def test_a_legend_below_covers_no_panel():
+    figure = Figure(layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for label in "abc":
+        left.plot([0, 1], [0, 1], label=label)
+    legend_below(left, 3)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
+    top = legend.get_window_extent().y1
+    assert top < min(ax.get_window_extent().y0 for ax in (left, right))
 
 
 def test_legend_begins_with_the_named_entry():
