@@ -19,7 +19,7 @@ from lt_interp.report import article_tables as tables
 from lt_interp.report import article_text as text
 from lt_interp.report.markdown import plain
 from lt_interp.report.page import Drawing, Page
-from lt_interp.report.text import parameters_sentence
+from lt_interp.report.text import parameters_sentence, unequal_sentence
 
 __all__ = ["ARTICLE_PAGE"]
 
@@ -65,6 +65,9 @@ def _parts(result: Result) -> dict[str, str | list[str]]:
     return {
         "certain": text.certain_sentence(found["class_gains"]),
         "gain_sentences": text.gain_sentences(found["class_gains"]),
+        "unequal": unequal_sentence(
+            found["class_gains"].drop_duplicates("stage"), found["settings"]
+        ),
         "seeds_sentence": text.seeds_sentence(found["seeds"]),
         "response_sentence": text.response_sentence(found["response"]),
         "response": tables.response_table(found["response"]),

@@ -100,6 +100,7 @@ def make_result() -> Result:
         "evolution": evolution, "parameters": parameters, "experts": experts(0.9),
         "ngram_predictions": predictions(0.5, 0.5), "response": response(0.0, 0.05, 0.1),
         "stability": stability, "seeds": seeds,
+        "settings": pd.DataFrame({"stage": STAGES, "tokens_seen": [100_000_000, 2e8, 2e8]}),
     }  # fmt: skip
     return Result(name="article", tables=tables, meta=meta(STAGES))
 
@@ -117,6 +118,7 @@ def test_page_from_a_saved_result_twice_the_same_bytes(tmp_path: Path) -> None:
         assert name in files
     assert "gains_by_position.svg" not in page  # nothing of it was measured
     assert "2 hold, 1 hold in part and 1 do not hold; 1 could not be tested" in page
+    assert "**04 + Attention** read 200.0 M tokens, **03 Bigram** 100.0 M." in page
     assert (tmp_path / "index.md").read_text().count("2 hold, 1 hold in part") == 1
 
 
