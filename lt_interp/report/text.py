@@ -99,7 +99,8 @@ def unequal_sentence(pairs: pd.DataFrame, ladder: pd.DataFrame) -> str:
         for stage, previous in zip(pairs["stage"], pairs["previous"], strict=True)
         if seen[[stage, previous]].notna().all() and seen[stage] != seen[previous]
     ]
-    return f"Training is part of these differences: {'; '.join(unequal)}." if unequal else ""
+    where = "Training is part of a difference where one stage read more"
+    return f"{where}: {'; '.join(unequal)}." if unequal else ""
 
 
 def order_sentence(pairs: pd.DataFrame) -> str:
