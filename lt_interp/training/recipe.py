@@ -197,8 +197,14 @@ _ARTICLE_FAMILIES: dict[str, dict[str, Any]] = {
 }
 # How the other articles' models were trained, before the ladder read more, at a lower rate.
 _LADDER_OF_OTHERS: dict[str, Any] = {"epochs": 0.4, "lr_embed": 1e-1}
-# Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
-_LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {"10_moe_gated": {"balance_weight": 0.01}}
+# More than one pass, for stages that had not learned all they can (docs/training.md); and Switch
+# Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
+_LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {
+    "07_block": {"epochs": 6},
+    "08_two_blocks": {"epochs": 6},
+    "09_multi_head": {"epochs": 6},
+    "10_moe_gated": {"balance_weight": 0.01},
+}
 
 RECIPES = ("article", "ladder")
 

@@ -74,11 +74,13 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
     assert {recipe_for("article", stage_id).row_tokens for stage_id in LADDER} == {None}
 
 
-def test_the_ladders_recipe_is_one_rule() -> None:
-    plain = recipe_for("ladder", "09_multi_head")
+def test_the_ladders_recipe_is_one_rule_but_for_the_passes() -> None:
+    plain = recipe_for("ladder", "06_ffn")
+    passes = dict.fromkeys(("07_block", "08_two_blocks", "09_multi_head"), 6)
     for stage_id in STAGES:
         recipe = recipe_for("ladder", stage_id)
-        changes = {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1}
+        changes = {"epochs": passes.get(stage_id, 1)}
+        changes |= {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1}
         changes |= {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
 
