@@ -15,7 +15,7 @@ from lt_interp.export.hooked_transformer import why_not_hooked_transformer
 from lt_interp.report.markdown import listing, table
 from lt_interp.stages import LADDER
 
-from .compare import TOLERANCE, Finding
+from .compare import OF_THE_LARGEST, TOLERANCE, Finding
 from .compare_transformers import Opened
 
 TEMPLATE = "page.md.j2"
@@ -41,6 +41,8 @@ def page(findings: Sequence[Finding], opened: Sequence[Opened], corpus: Corpus) 
         n_stories=max(f.n_stories for f in by_kind["shipped"]),
         n_tokens=max(f.n_tokens for f in by_kind["shipped"]),
         tolerance=f"{TOLERANCE:.0e}",
+        of_the_largest=f"{OF_THE_LARGEST:.0e}",
+        large=f"{TOLERANCE / OF_THE_LARGEST:g}",
         verdict=_verdict(findings, opened),
         tables={kind: _agreement(found) for kind, found in by_kind.items()},
         gaps={kind: _gaps(found) for kind, found in by_kind.items()},

@@ -59,9 +59,15 @@ def test_minus_infinity_agrees_with_itself_and_with_nothing_else() -> None:
 
 def test_a_difference_or_an_unexplained_gap_is_no_agreement() -> None:
     found = Finding(case=all_cases()[0], n_stories=1, n_tokens=1, version="", differences={"x": 0})
+    found.sizes = {"x": 1.0, "logits": 60.0}
     assert found.agrees
     found.differences["x"] = 2e-4
     assert not found.agrees
+    found.sizes["x"] = 20.0  # as near as float32 is to such values
+    assert found.agrees
+    found.differences["logits"] = 2e-4  # what a model predicts is held to the one bound
+    assert not found.agrees
+    del found.differences["logits"]
     found.differences["x"] = 0
     found.gaps["blocks.0.hook_attn_out"] = None
     assert not found.agrees
