@@ -97,7 +97,8 @@ def unequal_sentence(pairs: pd.DataFrame, ladder: pd.DataFrame) -> str:
         f"{name(stage)} read {millions(seen[stage])} tokens, {name(previous)} "
         f"{millions(seen[previous])}"
         for stage, previous in zip(pairs["stage"], pairs["previous"], strict=True)
-        if seen[[stage, previous]].notna().all() and seen[stage] != seen[previous]
+        if seen[[stage, previous]].notna().all()
+        and millions(seen[stage]) != millions(seen[previous])
     ]
     where = "Training is part of a difference where one stage read more"
     return f"{where}: {'; '.join(unequal)}." if unequal else ""

@@ -113,6 +113,8 @@ def test_every_part_pays_by_rungs_that_were_trained_alike() -> None:
     left_out = claim.measure(evidence(tokens={MOE: 100, "09_multi_head": 600}, **gains))
     assert left_out.verdict == HOLDS
     assert "10_moe is left open" in left_out.reason
+    with pytest.raises(NotMeasured, match="read less"):
+        claim.measure(evidence(tokens={MOE: 100, "09_multi_head": 600}, **{MOE: 0.03}))
     longer = claim.measure(evidence(tokens={"04_attention": 600, "03_bigram": 100}, **gains))
     assert longer.verdict == FAILS
     assert "04_attention after more training" in longer.reason

@@ -62,6 +62,8 @@ def test_unequal_training_is_said_of_the_pairs_it_touches(evolution):
         "Training is part of a difference where one stage read more: "
         "**09 + Multi-head** read 55.2 M tokens, **08 + Depth** 9.2 M."
     )
+    ladder["tokens_seen"] = [9_200_000, 9_201_000, 9_200_000]  # a pass in other batches
+    assert text.unequal_sentence(pairs, ladder) == ""
     ladder["tokens_seen"] = [9_200_000, None, 55_200_000]
     assert text.unequal_sentence(pairs, ladder) == ""
 

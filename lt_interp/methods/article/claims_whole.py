@@ -31,6 +31,8 @@ def _every_part(evidence: Evidence) -> Finding:
         stage for stage in gains
         if (spread := seed_spread(evidence, stage)) and -rows[stage]["difference_nats"] < spread
     ]  # fmt: skip
+    if len(open_) == len(rows):
+        raise NotMeasured("no rung can be judged: those that are no better read less")
     longer = [stage for stage in gains if times[stage] > 1]
     doubts = [
         _but(small, "by less than runs of one stage lie apart"),
@@ -41,7 +43,7 @@ def _every_part(evidence: Evidence) -> Finding:
     row = rows[worst]
     return Finding(
         value=row["difference_nats"], low=row["low"], high=row["high"], unit="nats a token",
-        n=int(row["n_stories"]), n_of="stories", 
+        n=int(row["n_stories"]), n_of="stories",
         verdict=most(len({*gains} - {*small, *longer}), len(rows) - len(open_)),
         reason=f"{len(gains)} of {len(rows)} rungs are better than the one before with an interval "
         f"below 0{''.join(doubts)}; the least gain is that of {worst}",
