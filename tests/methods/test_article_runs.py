@@ -88,6 +88,7 @@ def test_a_gain_within_the_spread_of_seeds_holds_in_part_at_most() -> None:
         (0.03, 100, 100, FAILS),
         (0.03, 1_000, 1_009, FAILS),  # a pass in other batches
         (-0.03, 100, None, HOLDS),  # not on record
+        (-0.03, 100, 0, HOLDS),
     ],
 )
 def test_a_gain_is_a_parts_only_as_far_as_the_training_was_alike(
@@ -97,7 +98,7 @@ def test_a_gain_is_a_parts_only_as_far_as_the_training_was_alike(
     found = gain_finding(evidence(tokens=tokens, **{MOE: gain}), MOE)
     assert found.verdict == expected
     assert found.value == gain
-    differ = before is not None and 100 in (now, before) and now != before
+    differ = bool(before) and 100 in (now, before) and now != before
     assert ("times the tokens of the one before" in found.reason) == differ
 
 

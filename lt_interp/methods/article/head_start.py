@@ -23,11 +23,11 @@ def head_start(evidence: Evidence, stage: str) -> float:
     """How many tokens a stage read for each that the stage it grew from read.
 
     Returns:
-        1 where they read alike, or where one is not on record.
+        1 where they read alike, or where one has read nothing that is on record.
     """
     seen = evidence.tables["settings"].set_index("stage")["tokens_seen"]
     now, before = seen.get(stage), seen.get(STAGES[stage].grows_from)
-    if pd.isna(now) or pd.isna(before):
+    if pd.isna(now) or pd.isna(before) or 0 in (now, before):
         return 1.0
     times = float(now / before)
     return times if max(times, 1 / times) > ALIKE else 1.0
