@@ -1,38 +1,72 @@
 """Generation of 200 tokens: with keys and values kept, against reading the context each time.
 
-Both are `generate` of the same model and sample the same tokens; prompts are the beginnings of
-stories. Recomputing unembeds the last position alone, as keeping does.
+All sample the same tokens with the same model; prompts are the beginnings of stories. `generate`
+told to recompute unembeds the last position alone, as keeping does; what users write who only have
+a model's `forward` gets the logits of every position.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 import lt_interp as lt
 from benchmarks.harness import Comparison
 from lt_interp.corpus import open_corpus, open_rows
 from lt_interp.methods.timing import in_turn
+from lt_interp.model.generation import sample
+from lt_interp.model.stage_model import StageModel
 
 STAGE, NEW_TOKENS, PROMPT_TOKENS = "09_multi_head", 200, 16
 
 
 def compare() -> list[Comparison]:
-    """Seconds of a call, in turn, for one text and for many."""
-    return [_compare(batch) for batch in (1, 32)]
-
-
-def _compare(batch: int) -> Comparison:
+    """Seconds of a call, in turn, for one text and for many, against both ways to recompute."""
     model = lt.load(STAGE)
     rows = open_rows(open_corpus("embedded"), model.tokenizer)
-    prompts = torch.from_numpy(rows.tokens[:batch, :PROMPT_TOKENS].astype("int64"))
-    generate = partial(model.generate, prompts, NEW_TOKENS, stop_at_eos=False)
-    ours, theirs = in_turn(generate, partial(generate, use_past_kv_cache=False))
+    ways = {
+        "the same, recomputing the context for each token": _recompute,
+        "forward passes over the whole context, all logits of each": _forward_passes,
+    }
+    return [
+        _compare(
+            against,
+            way,
+            model,
+            torch.from_numpy(rows.tokens[:batch, :PROMPT_TOKENS].astype("int64")),
+        )
+        for batch in (1, 32)
+        for against, way in ways.items()
+    ]
+
+
+def _compare(
+    against: str, way: Callable[[StageModel, Tensor], Tensor], model: StageModel, prompts: Tensor
+) -> Comparison:
+    ours, theirs = in_turn(
+        lambda: model.generate(prompts, NEW_TOKENS, stop_at_eos=False), lambda: way(model, prompts)
+    )
     return Comparison(
-        what=f"generation of {NEW_TOKENS} tokens, batch {batch}, stage {STAGE}",
-        against="the same, recomputing the context for each token",
+        what=f"generation of {NEW_TOKENS} tokens, batch {len(prompts)}, stage {STAGE}",
+        against=against,
         target=5,
         ours=ours,
         theirs=theirs,
     )
+
+
+def _recompute(model: StageModel, prompts: Tensor) -> Tensor:
+    """The option of `generate`."""
+    return model.generate(prompts, NEW_TOKENS, stop_at_eos=False, use_past_kv_cache=False)
+
+
+@torch.no_grad()
+def _forward_passes(model: StageModel, tokens: Tensor) -> Tensor:
+    """A loop around the model as anybody writes it, with `generate`'s default temperature."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(NEW_TOKENS):
+        next_ = sample(model(tokens)[:, -1], 0.8, None, None, generator)
+        tokens = torch.cat([tokens, next_[:, None]], dim=1)
+    return tokens

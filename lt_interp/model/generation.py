@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -69,10 +70,11 @@ class Generation:
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
         done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
-        past = self._past() if use_past_kv_cache else None
+        past = self._past(tokens.shape[1] + max_new_tokens) if use_past_kv_cache else None
         for _ in range(max_new_tokens):
             logits = self._next_logits(tokens, past)
-            if not logits.isfinite().all():
+            lowest, highest = logits.aminmax()  # both NaN if one logit is
+            if not (isfinite(lowest) and isfinite(highest)):
                 raise InputError("a logit holds NaN or infinity; load or train the model again")
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_
@@ -82,19 +84,25 @@ class Generation:
                 break
         return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
 
-    def _past(self) -> Past | None:
+    def _past(self, length: int) -> Past | None:
         """Where to keep keys and values; nowhere without attention, or while hooks are in use."""
-        return Past(self.cfg.n_layers) if self.cfg.n_heads and not self.hooked else None  # type: ignore[attr-defined]
+        if not self.cfg.n_heads or self.hooked:  # type: ignore[attr-defined]
+            return None
+        return Past(self.cfg.n_layers, room=min(length, self._context))
+
+    @property
+    def _context(self) -> int:
+        """The most tokens that are read at once."""
+        return max(1, self.cfg.n_ctx - 1)
 
     def _next_logits(
         self, tokens: Int[Tensor, "batch pos"], past: Past | None
     ) -> Float[Tensor, "batch d_vocab"]:
         """The prediction after the last token."""
-        context = max(1, self.cfg.n_ctx - 1)
-        if past and tokens.shape[1] <= context:
+        if past and tokens.shape[1] <= self._context:
             hidden = self.hidden(tokens[:, past.length :], past=past)  # type: ignore[attr-defined]
         else:
-            hidden = self.hidden(tokens[:, -context:])  # type: ignore[attr-defined]
+            hidden = self.hidden(tokens[:, -self._context :])  # type: ignore[attr-defined]
         return self.unembed(hidden[:, -1:])[:, 0]  # type: ignore[attr-defined]
 
 
@@ -105,9 +113,16 @@ def sample(
     top_p: float | None,
     generator: torch.Generator,
 ) -> Int[Tensor, "batch"]:
-    """One token a row."""
+    """One token a row: where a uniform number falls among the probabilities laid end to end.
+
+    One number a row; `torch.multinomial` draws one for every token of the vocabulary.
+    """
     probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
-    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+    ends = probabilities.double().cumsum(dim=-1)
+    uniform = torch.rand(
+        len(ends), 1, generator=generator, dtype=ends.dtype, device=ends.device
+    )  # below 1, and rounded times the last end below it
+    return torch.searchsorted(ends, uniform * ends[:, -1:], right=True)[:, 0]
 
 
 def next_token_probabilities(

@@ -38,18 +38,34 @@ def model_of(**change: Any) -> StageModel:
     return StageModel(dataclasses.replace(SMALL, **change), seed=1)
 
 
+@pytest.mark.parametrize("room", [0, 6, 14])
 @pytest.mark.parametrize("change", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("cuts", [[5], [1, 2, 9], list(range(1, 14))])
 def test_pieces_give_what_the_whole_gives(
-    change: dict[str, Any], cuts: list[int], tokens: Tensor
+    change: dict[str, Any], cuts: list[int], room: int, tokens: Tensor
 ) -> None:
     model = model_of(**change)
-    past = Past(model.config.depth)
+    past = Past(model.config.depth, room=room)
     pieces = torch.tensor_split(tokens, cuts, dim=1)
     with torch.no_grad():
         hidden = torch.cat([model.hidden(piece, past=past) for piece in pieces], dim=1)
         torch.testing.assert_close(hidden, model.hidden(tokens), atol=1e-5, rtol=1e-5)
     assert past.first(0) == 14
+
+
+@pytest.mark.parametrize("room", [0, 14])
+def test_copies_go_on_without_touching_each_other(room: int, tokens: Tensor) -> None:
+    model, past = model_of(), Past(2, room=room)
+    other = tokens.flip(1)
+    with torch.no_grad():
+        model.hidden(tokens[:, :8], past=past)
+        copy = past.copy()
+        model.hidden(tokens[:, 8:10], past=past)
+        turned = model.hidden(other[:, 8:], past=copy)
+        straight = model.hidden(tokens[:, 10:], past=past)
+    for rest, text in ((turned, other[:, 8:]), (straight, tokens[:, 8:])):
+        whole = model.hidden(torch.cat([tokens[:, :8], text], dim=1))
+        torch.testing.assert_close(rest, whole[:, -rest.shape[1] :], atol=1e-5, rtol=1e-5)
 
 
 def test_hooks_of_a_piece_carry_its_positions_alone(tokens: Tensor) -> None:

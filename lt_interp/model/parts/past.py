@@ -14,13 +14,17 @@ class Past:
     hooks of such a run carry the new positions alone.
     """
 
-    def __init__(self, n_layers: int) -> None:
+    def __init__(self, n_layers: int, *, room: int = 0) -> None:
         """Begin with nothing.
 
         Args:
             n_layers: How many layers have attention.
+            room: Positions to set memory aside for. What fits is written in place instead of
+                being copied with all that came before it, which gradients do not survive.
         """
         self._layers: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
+        self._room = room
+        self._memory: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
 
     @property
     def length(self) -> int:
@@ -45,14 +49,28 @@ class Past:
             keys: As they enter the scores: turned, where positions are rotary.
             values: Of the same positions.
         """
-        kept = self._layers[layer]
-        if kept:
+        kept, first = self._layers[layer], self.first(layer)
+        last = first + keys.shape[1]
+        if last <= self._room:
+            memory = self._memory[layer] or (self._roomy(keys), self._roomy(values))
+            self._memory[layer] = memory
+            for held, new in zip(memory, (keys, values)):
+                held[:, first:last] = new
+            keys, values = (held[:, :last] for held in memory)
+        elif kept:
             keys, values = (torch.cat(pair, dim=1) for pair in zip(kept, (keys, values)))
         self._layers[layer] = (keys, values)
         return keys, values
 
+    def _roomy(self, tensor: Float[Tensor, "batch pos head d_head"]) -> Tensor:
+        """Memory for all positions there is room for."""
+        return tensor.new_empty(tensor.shape[0], self._room, *tensor.shape[2:])
+
     def copy(self) -> Past:
-        """The same past, to go on from without changing this one; the tensors are shared."""
+        """The same past, to go on from without changing this one.
+
+        What was read is shared, the room to read on is not.
+        """
         other = Past(len(self._layers))
         other._layers = list(self._layers)
         return other
