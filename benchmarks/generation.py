@@ -20,6 +20,7 @@ from lt_interp.model.generation import sample
 from lt_interp.model.stage_model import StageModel
 
 STAGE, NEW_TOKENS, PROMPT_TOKENS = "09_multi_head", 200, 16
+TEMPERATURE = 0.8
 
 
 def compare() -> list[Comparison]:
@@ -45,9 +46,7 @@ def compare() -> list[Comparison]:
 def _compare(
     against: str, way: Callable[[StageModel, Tensor], Tensor], model: StageModel, prompts: Tensor
 ) -> Comparison:
-    ours, theirs = in_turn(
-        lambda: model.generate(prompts, NEW_TOKENS, stop_at_eos=False), lambda: way(model, prompts)
-    )
+    ours, theirs = in_turn(lambda: _generate(model, prompts), lambda: way(model, prompts))
     return Comparison(
         what=f"generation of {NEW_TOKENS} tokens, batch {len(prompts)}, stage {STAGE}",
         against=against,
@@ -57,16 +56,22 @@ def _compare(
     )
 
 
+def _generate(model: StageModel, prompts: Tensor, **options: bool) -> Tensor:
+    return model.generate(
+        prompts, NEW_TOKENS, temperature=TEMPERATURE, stop_at_eos=False, **options
+    )
+
+
 def _recompute(model: StageModel, prompts: Tensor) -> Tensor:
     """The option of `generate`."""
-    return model.generate(prompts, NEW_TOKENS, stop_at_eos=False, use_past_kv_cache=False)
+    return _generate(model, prompts, use_past_kv_cache=False)
 
 
 @torch.no_grad()
 def _forward_passes(model: StageModel, tokens: Tensor) -> Tensor:
-    """A loop around the model as anybody writes it, with `generate`'s default temperature."""
+    """A loop around the model as anybody writes it."""
     generator = torch.Generator().manual_seed(0)
     for _ in range(NEW_TOKENS):
-        next_ = sample(model(tokens)[:, -1], 0.8, None, None, generator)
+        next_ = sample(model(tokens)[:, -1], TEMPERATURE, None, None, generator)
         tokens = torch.cat([tokens, next_[:, None]], dim=1)
     return tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -87,3 +89,20 @@ def test_command_runs(line: str, checkout: Path):
         timeout=COMMAND_SECONDS,
     )
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_table_of_speeds_is_that_of_the_results():
+    results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
+    lines = [speed(row) for rows in results.values() for row in rows]
+    readme = README.read_text(encoding="utf-8")
+    assert [line for line in lines if line not in readme] == []
+
+
+def speed(row: dict[str, Any]) -> str:
+    """A line of the README's table for a row of the benchmarks' results."""
+    unit = "s" if row["unit"] == "s" else "times its time"
+    unit = unit if row["lower_is_better"] else "times faster"
+    aim = f"{'at most' if row['lower_is_better'] else 'at least'} {row['target']:g}"
+    missed = "" if row["reached"] else " (missed)"
+    against = row["against"] or "—"
+    return f"| {row['what']} | {against} | {row['figure']:.3g} {unit} | {aim}{missed} |"

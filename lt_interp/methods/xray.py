@@ -17,7 +17,7 @@ from torch import Tensor
 from lt_interp.errors import InputError
 from lt_interp.methods.result import Result, make_table
 from lt_interp.model.finite import require_finite
-from lt_interp.model.generation import check_sampling, next_token_probabilities, sample
+from lt_interp.model.generation import check_sampling, draw, next_token_probabilities
 from lt_interp.model.hook_table import Hook, hook_table
 from lt_interp.model.stage_model import StageModel
 
@@ -105,7 +105,7 @@ def xray(
     logits = cache["unembed.hook_out"][:, pos]
     drawn = next_token_probabilities(logits, temperature, None, top_p)
     generator = torch.Generator(device=drawn.device).manual_seed(seed)
-    next_id = int(sample(logits, temperature, None, top_p, generator))
+    next_id = int(draw(drawn, generator))
     hooks = [hook for hook in hook_table(model.config) if hook.name in cache]
     steps = [
         _row("tokenise", f"ids of the {model.tokenizer.kind} tokenizer", "pos", [n], ids[0, pos]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,8 +72,7 @@ class Generation:
         past = self._past(tokens.shape[1] + max_new_tokens) if use_past_kv_cache else None
         for _ in range(max_new_tokens):
             logits = self._next_logits(tokens, past)
-            lowest, highest = logits.aminmax()  # both NaN if one logit is
-            if not (isfinite(lowest) and isfinite(highest)):
+            if not torch.stack(logits.aminmax()).isfinite().all():  # both are NaN if a logit is
                 raise InputError("a logit holds NaN or infinity; load or train the model again")
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_
@@ -113,15 +111,21 @@ def sample(
     top_p: float | None,
     generator: torch.Generator,
 ) -> Int[Tensor, "batch"]:
+    """One token a row."""
+    return draw(next_token_probabilities(logits, temperature, top_k, top_p), generator)
+
+
+def draw(
+    probabilities: Float[Tensor, "batch d_vocab"], generator: torch.Generator
+) -> Int[Tensor, "batch"]:
     """One token a row: where a uniform number falls among the probabilities laid end to end.
 
     One number a row; `torch.multinomial` draws one for every token of the vocabulary.
     """
-    probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
     ends = probabilities.double().cumsum(dim=-1)
-    uniform = torch.rand(
-        len(ends), 1, generator=generator, dtype=ends.dtype, device=ends.device
-    )  # below 1, and rounded times the last end below it
+    shape = (len(ends), 1)
+    uniform = torch.rand(shape, generator=generator, dtype=ends.dtype, device=ends.device)
+    # below 1, so the product is below the last end, and no token past it or of no width is drawn
     return torch.searchsorted(ends, uniform * ends[:, -1:], right=True)[:, 0]
 
 

@@ -20,12 +20,12 @@ def initialise_pytorch_default(model: nn.Module, generator: torch.Generator) -> 
     Embeddings are N(0, 1); a linear map and its bias are uniform within 1/sqrt(fan_in).
     """
     for embedding in _embeddings(model):
-        _normal(embedding, 1.0, generator)
+        nn.init.normal_(embedding, generator=generator)
     for weight, bias, fan_in in _linear_maps(model):
         bound = fan_in**-0.5
-        _uniform(weight, bound, generator)
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
         if bias is not None:
-            _uniform(bias, bound, generator)
+            nn.init.uniform_(bias, -bound, bound, generator=generator)
 
 
 def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
@@ -39,9 +39,9 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
     tied = any(isinstance(part, TiedUnembed) for part in model.modules())
     for embedding in _embeddings(model):
         std = embedding.shape[1] ** -0.5 if tied else 1.0
-        _normal(embedding, std, generator)
+        nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, fan_in in _linear_maps(model):
-        _normal(weight, fan_in**-0.5, generator)
+        nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
         if bias is not None:
             nn.init.zeros_(bias)
     for part in model.modules():
@@ -52,9 +52,9 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
 def initialise_normal(model: nn.Module, generator: torch.Generator, *, std: float = 0.02) -> None:
     """GPT-2's deviation for every matrix and embedding, N(0, std), biases zero."""
     for embedding in _embeddings(model):
-        _normal(embedding, std, generator)
+        nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, _ in _linear_maps(model):
-        _normal(weight, std, generator)
+        nn.init.normal_(weight, std=std, generator=generator)
         if bias is not None:
             nn.init.zeros_(bias)
 
@@ -65,18 +65,6 @@ INITIALISATIONS: dict[str, Callable[[nn.Module, torch.Generator], None]] = {
     "normal": initialise_normal,
 }
 """By the names that recipes have for them."""
-
-
-def _normal(weight: Tensor, std: float, generator: torch.Generator) -> None:
-    """Fill with N(0, std), in the order of the axes wherever they lie in memory."""
-    drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
-    weight.data.copy_(drawn.normal_(0.0, std, generator=generator))
-
-
-def _uniform(weight: Tensor, bound: float, generator: torch.Generator) -> None:
-    """Fill with numbers between -bound and bound, in the order of the axes."""
-    drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
-    weight.data.copy_(drawn.uniform_(-bound, bound, generator=generator))
 
 
 def _embeddings(model: nn.Module) -> Iterator[Tensor]:

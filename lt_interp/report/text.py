@@ -10,6 +10,7 @@ import pandas as pd
 
 from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.perplexity import LAST_TOKEN
+from lt_interp.methods.curves import times_read
 from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import MINUS, count, ends, millions, nats, perplexity
 
@@ -97,8 +98,7 @@ def unequal_sentence(pairs: pd.DataFrame, ladder: pd.DataFrame) -> str:
         f"{name(stage)} read {millions(seen[stage])} tokens, {name(previous)} "
         f"{millions(seen[previous])}"
         for stage, previous in zip(pairs["stage"], pairs["previous"], strict=True)
-        if seen[[stage, previous]].notna().all()
-        and millions(seen[stage]) != millions(seen[previous])
+        if times_read(seen[stage], seen[previous]) != 1
     ]
     where = "Training is part of a difference where one stage read more"
     return f"{where}: {'; '.join(unequal)}." if unequal else ""

@@ -15,8 +15,10 @@ PINNED = Path(__file__).with_name("golden.json")
 ROWS, WIDTH = 8, 128
 
 
-def measure(name: str) -> dict[str, float]:
+def measure(name: str) -> dict[str, float | str]:
     """The mean loss of a checkpoint on a few embedded rows, and what its routers send to expert 1.
+
+    And a text that it samples: a change of how tokens are drawn makes all saved samples stale.
 
     Args:
         name: Of a shipped checkpoint.
@@ -24,7 +26,8 @@ def measure(name: str) -> dict[str, float]:
     model = lt.load(name)
     assert model.tokenizer is not None
     tokens = open_rows(open_corpus("embedded"), model.tokenizer, width=WIDTH).tokens[:ROWS]
-    found = {"loss_nats": mean_loss(model, tokens)}
+    found: dict[str, float | str] = {"loss_nats": mean_loss(model, tokens)}
+    found["sample"] = model.generate("Once upon a time", 12, seed=0)
     if model.config.experts:
         rows = torch.from_numpy(tokens[:, :-1].astype(np.int64))
         _, cache = model.run_with_cache(rows, names_filter=lambda name: "indices" in name)

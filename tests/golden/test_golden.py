@@ -26,6 +26,7 @@ def test_its_figures_have_not_moved(name: str) -> None:
     assert pinned.pop("weights_sha256") == stored, "new weights: python -m tests.golden"
     found = measure(name)
     assert found.keys() == pinned.keys()
+    assert found.pop("sample") == pinned.pop("sample")
     for key, value in found.items():
         tolerance = TOLERANCE["loss_nats" if key == "loss_nats" else "share"]
         assert value == pytest.approx(pinned[key], abs=tolerance), key

@@ -12,6 +12,7 @@ from lt_interp.methods.article.claims import ALL_CLAIMS
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.feelings import who_cares
 from lt_interp.methods.article.groups import ALL, GROUPS, LAST
+from lt_interp.methods.article.head_start import head_start
 from lt_interp.methods.article.runs import FITTED, doubt, judging
 from lt_interp.methods.article.saved import Saved
 from lt_interp.methods.claims import NotMeasured
@@ -75,31 +76,36 @@ def test_a_gain_within_the_spread_of_seeds_holds_in_part_at_most() -> None:
     assert "0.050 nats apart" in small.reason
     assert seed_spread(evidence(spread=0.05, **gain), MOE) == 0.05
     assert seed_spread(evidence(**gain), MOE) is None
+    other = {"08_two_blocks": -0.2, "09_multi_head": -0.03}  # of one run each
+    assert seed_spread(evidence(spread=0.05, **other), "08_two_blocks") == 0.05
+    assert gain_finding(evidence(spread=0.05, **other), "09_multi_head").verdict == IN_PART
+    assert gain_finding(evidence(**other), "09_multi_head").verdict != FAILS
 
 
 @pytest.mark.parametrize(
-    ("gain", "now", "before", "expected"),
+    ("gain", "now", "before", "times", "expected"),
     [
-        (-0.03, 100, 100, HOLDS),
-        (-0.03, 600, 100, IN_PART),  # the longer training may have done it
-        (-0.03, 100, 600, HOLDS),  # in spite of the shorter one
-        (0.03, 600, 100, FAILS),  # in spite of the longer one
-        (0.03, 100, 600, UNTESTABLE),
-        (0.03, 100, 100, FAILS),
-        (0.03, 1_000, 1_009, FAILS),  # a pass in other batches
-        (-0.03, 100, None, HOLDS),  # not on record
-        (-0.03, 100, 0, HOLDS),
+        (-0.03, 100, 100, 1, HOLDS),
+        (-0.03, 600, 100, 6, IN_PART),  # the longer training may have done it
+        (-0.03, 100, 400, 0.25, HOLDS),  # in spite of the shorter one
+        (0.03, 600, 100, 6, FAILS),  # in spite of the longer one
+        (0.03, 100, 400, 0.25, UNTESTABLE),
+        (0.03, 100, 100, 1, FAILS),
+        (0.03, 1_000, 1_009, 1, FAILS),  # a pass in other batches
+        (-0.03, 100, None, 1, HOLDS),  # not on record
+        (-0.03, 100, 0, 1, HOLDS),
     ],
 )
 def test_a_gain_is_a_parts_only_as_far_as_the_training_was_alike(
-    gain: float, now: int, before: int | None, expected: str
+    gain: float, now: int, before: int | None, times: float, expected: str
 ) -> None:
     tokens: dict[str, Any] = {MOE: now, "09_multi_head": before}
+    assert head_start(evidence(tokens=tokens), MOE) == times
     found = gain_finding(evidence(tokens=tokens, **{MOE: gain}), MOE)
     assert found.verdict == expected
     assert found.value == gain
-    differ = bool(before) and 100 in (now, before) and now != before
-    assert ("times the tokens of the one before" in found.reason) == differ
+    said = "times the tokens of the one before" in found.reason
+    assert said == (times != 1)
 
 
 def test_a_block_trained_longer_than_what_it_grew_from_is_not_called_steadier() -> None:
@@ -114,6 +120,7 @@ def test_every_part_pays_by_rungs_that_were_trained_alike() -> None:
     left_out = claim.measure(evidence(tokens={MOE: 100, "09_multi_head": 600}, **gains))
     assert left_out.verdict == HOLDS
     assert "10_moe is left open" in left_out.reason
+    assert left_out.value == -0.3  # the least of the gains that count
     with pytest.raises(NotMeasured, match="read less"):
         claim.measure(evidence(tokens={MOE: 100, "09_multi_head": 600}, **{MOE: 0.03}))
     longer = claim.measure(evidence(tokens={"04_attention": 600, "03_bigram": 100}, **gains))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lt_interp.errors import InputError
-from lt_interp.model.generation import sample
+from lt_interp.model.generation import draw, sample
 from lt_interp.model.stage_model import StageModel
 
 Build = Callable[..., StageModel]
@@ -53,6 +53,17 @@ def assert_drawn_from(drawn: Tensor, expected: Tensor) -> None:
 def test_temperature(temperature: float) -> None:
     expected = (LOGITS / temperature).softmax(dim=-1)
     assert_drawn_from(frequencies(temperature=temperature), expected)
+
+
+@pytest.mark.parametrize(("uniform", "drawn"), [(0.0, 1), (0.5, 2), (1 - 2**-53, 2)])
+def test_the_ends_of_the_unit_interval_draw_what_is_possible(
+    uniform: float, drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        torch, "rand", lambda shape, **_: torch.full(shape, uniform, dtype=torch.double)
+    )
+    probabilities = torch.tensor([[0.0, 0.5, 0.5, 0.0]])
+    assert draw(probabilities, torch.Generator()).tolist() == [drawn]
 
 
 def test_top_k() -> None:

@@ -68,6 +68,13 @@ def test_copies_go_on_without_touching_each_other(room: int, tokens: Tensor) -> 
         torch.testing.assert_close(rest, whole[:, -rest.shape[1] :], atol=1e-5, rtol=1e-5)
 
 
+def test_another_number_of_rows_is_refused(tokens: Tensor) -> None:
+    model, past = model_of(), Past(2, room=14)
+    model.hidden(tokens[:, :5], past=past)
+    with pytest.raises(ValueError, match=r"1 rows of torch.float32 after 3"):
+        model.hidden(tokens[:1, 5:], past=past)
+
+
 def test_hooks_of_a_piece_carry_its_positions_alone(tokens: Tensor) -> None:
     model, past = model_of(), Past(2)
     seen: dict[str, torch.Size] = {}

@@ -8,7 +8,12 @@ import pandas as pd
 
 from lt_interp.article import article_stage
 from lt_interp.methods.article.evidence import Evidence
-from lt_interp.methods.article.head_start import UNEQUAL_RULE, as_trained, head_start, unequal
+from lt_interp.methods.article.head_start import (
+    UNEQUAL_RULE,
+    as_trained,
+    head_start,
+    unequal_clause,
+)
 from lt_interp.methods.article.saved import numbers, one_row
 from lt_interp.methods.claims import Claim
 from lt_interp.methods.verdict import (
@@ -55,27 +60,30 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
         n_of="stories",
         verdict=as_trained(at_most_in_part(verdict) if small else verdict, times),
         reason=f"perplexity changes by the factor {math.exp(row['difference_nats']):.3f} here, by "
-        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}{unequal(times)}",
+        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}"
+        f"{unequal_clause(times)}",
     )
 
 
 def seed_spread(evidence: Evidence, stage: str) -> float | None:
-    """How far runs of a stage or of the one it grew from lie apart that differ in their seed only.
+    """How far runs of one stage lie apart that differ in their seed only.
 
     Returns:
-        The wider of both in nats; `None` where either has one run.
+        The wider of this stage's spread and of that of the one it grew from, in nats; where both
+        have one run, the widest of any stage; `None` where every stage has one.
     """
     table = evidence.tables["seeds"]
-    found = table[table["stage"].isin([stage, STAGES[stage].grows_from])]["spread_nats"]
+    own = table[table["stage"].isin([stage, STAGES[stage].grows_from])]
+    found = (table if own.empty else own)["spread_nats"]
     return None if found.empty else float(found.max())
 
 
 def _seeds(spread: float | None, *, small: bool) -> str:
     """What the seeds say of a gain."""
     if spread is None:
-        return "one run of each, so another seed may give another gain"
+        return "one run of every stage, so another seed may give another gain"
     side = "so a gain must be wider to be the part's" if small else "less than the gain"
-    return f"runs that differ in their seed only lie {spread:.3f} nats apart, {side}"
+    return f"runs of one stage with other seeds lie {spread:.3f} nats apart, {side}"
 
 
 def published_gain(stage: str) -> float:

@@ -8,7 +8,12 @@ from typing import Any
 from lt_interp.methods.article.claim_kinds import gain_claim, shuffled_finding
 from lt_interp.methods.article.evidence import Evidence, published_perplexity
 from lt_interp.methods.article.groups import LAST as LAST_TOKEN
-from lt_interp.methods.article.head_start import UNEQUAL_RULE, as_trained, head_start, unequal
+from lt_interp.methods.article.head_start import (
+    UNEQUAL_RULE,
+    as_trained,
+    head_start,
+    unequal_clause,
+)
 from lt_interp.methods.article.predictions import BIGRAM, TRANSITIONS
 from lt_interp.methods.article.saved import numbers, one_row
 from lt_interp.methods.claims import Claim, NotMeasured
@@ -72,7 +77,7 @@ def _fresh_start(evidence: Evidence) -> Finding:
         reason=f"perplexity goes from {before:.1f} on the last token of each row to {now:.1f} at "
         "every position, which is what the article compared (270.8 and 35.8); the interval takes "
         "the far ends of both; at every position in both the loss changes by "
-        f"{everywhere:+.3f} nats; one run of each{unequal(times)}",
+        f"{everywhere:+.3f} nats; one run of each{unequal_clause(times)}",
     )  # fmt: skip
 
 

@@ -9,7 +9,12 @@ import pandas as pd
 from lt_interp.methods.article.claim_kinds import gain_claim
 from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.groups import NAMES, NEW, SEEN
-from lt_interp.methods.article.head_start import UNEQUAL_RULE, as_trained, head_start, unequal
+from lt_interp.methods.article.head_start import (
+    UNEQUAL_RULE,
+    as_trained,
+    head_start,
+    unequal_clause,
+)
 from lt_interp.methods.article.stability import GRADIENT, LOSS
 from lt_interp.methods.claims import Claim, NotMeasured
 from lt_interp.methods.verdict import (
@@ -29,7 +34,7 @@ def _steadier(evidence: Evidence) -> Finding:
     """Both measures of a smooth training, the block against the stage without residuals."""
     if head_start(evidence, BLOCK) != 1:
         raise NotMeasured(
-            f"{BLOCK} and {FFN} were trained for unequally long, so at the same step their "
+            f"{BLOCK} and {FFN} were trained for unequal lengths, so at the same step their "
             "learning rates differ"
         )
     loss, gradient = (
@@ -59,7 +64,7 @@ def _keeps_the_name(evidence: Evidence) -> Finding:
         n=int(seen["n_stories"]), n_of="stories",
         verdict=as_trained(HOLDS if better and more else IN_PART if better else FAILS, times),
         reason=f"on names said before the loss changes by {seen['difference_nats']:+.3f} nats, on "
-        f"names not yet said by {new['difference_nats']:+.3f}{unequal(times)}",
+        f"names not yet said by {new['difference_nats']:+.3f}{unequal_clause(times)}",
     )  # fmt: skip
 
 
@@ -134,7 +139,8 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
         quote="And training was noticeably more stable.",
         measurement=f"roughness of the training loss of {BLOCK} minus that of {FFN}, and swings "
         "of the gradient's norm",
-        rule="holds if both are lower with intervals below 0, in part if one is, else it does not",
+        rule="holds if both are lower with intervals below 0, in part if one is, else it does not; "
+        "not testable if one was trained for longer",
         measure=_steadier,
     ),
     Claim(

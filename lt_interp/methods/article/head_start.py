@@ -1,18 +1,17 @@
 """Two stages that read unequally much: what the longer training may account for.
 
 A gain of a stage that also read more is not all its part's, and a stage that read less may have
-lost for that alone. A gain in spite of less training stands, and so does none in spite of more.
+lost for that alone. A gain in spite of less training stands, and so does none in spite of more, as
+long as reading more still helped: a stage that learned its text by heart would say nothing.
 """
 
 from __future__ import annotations
 
-import pandas as pd
-
 from lt_interp.methods.article.evidence import Evidence
+from lt_interp.methods.curves import times_read
 from lt_interp.methods.verdict import FAILS, UNTESTABLE, at_most_in_part
 from lt_interp.stages import STAGES
 
-ALIKE = 1.01  # times as many tokens: batches of other sizes end a pass at other rows
 UNEQUAL_RULE = (
     "; in part at most for a stage that read more than the other, not testable if the one that "
     "does no better read less"
@@ -23,14 +22,10 @@ def head_start(evidence: Evidence, stage: str) -> float:
     """How many tokens a stage read for each that the stage it grew from read.
 
     Returns:
-        1 where they read alike, or where one has read nothing that is on record.
+        As `times_read`.
     """
     seen = evidence.tables["settings"].set_index("stage")["tokens_seen"]
-    now, before = seen.get(stage), seen.get(STAGES[stage].grows_from)
-    if pd.isna(now) or pd.isna(before) or 0 in (now, before):
-        return 1.0
-    times = float(now / before)
-    return times if max(times, 1 / times) > ALIKE else 1.0
+    return times_read(seen.get(stage), seen.get(STAGES[stage].grows_from))
 
 
 def as_trained(verdict: str, times: float) -> str:
@@ -45,6 +40,6 @@ def as_trained(verdict: str, times: float) -> str:
     return UNTESTABLE if times < 1 and verdict == FAILS else verdict
 
 
-def unequal(times: float) -> str:
+def unequal_clause(times: float) -> str:
     """What a reason adds where the stages read unequally much."""
     return "" if times == 1 else f"; the stage read {times:.3g} times the tokens of the one before"

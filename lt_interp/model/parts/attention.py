@@ -31,9 +31,10 @@ class Attention(nn.Module):
         self.cfg = cfg
         self.positions = config.positions
         self.dropout = nn.Dropout(config.dropout)
-        self.W_Q = _heads_in(cfg)
-        self.W_K = _heads_in(cfg)
-        self.W_V = _heads_in(cfg)
+        heads_in = (cfg.n_heads, cfg.d_model, cfg.d_head)
+        self.W_Q = nn.Parameter(torch.empty(heads_in))
+        self.W_K = nn.Parameter(torch.empty(heads_in))
+        self.W_V = nn.Parameter(torch.empty(heads_in))
         self.W_O = nn.Parameter(torch.empty(cfg.n_heads, cfg.d_head, cfg.d_model))
         self.hook_q = HookPoint()
         self.hook_k = HookPoint()
@@ -112,16 +113,6 @@ class Attention(nn.Module):
         scores = self.hook_attn_scores(scores)
         pattern = self.dropout(self.hook_pattern(scores.softmax(dim=-1)))
         return einsum(pattern, v, "b h query key, b key h d -> b query h d")
-
-
-def _heads_in(cfg: TransformerLensConfig) -> nn.Parameter:
-    """Weights [head d_model d_head], in memory as [d_model head d_head].
-
-    So all heads are one matrix, which a product reads where it lies; otherwise each product would
-    copy the weights first, which costs more than the product itself when tokens are few.
-    """
-    weight = torch.empty(cfg.d_model, cfg.n_heads, cfg.d_head)
-    return nn.Parameter(rearrange(weight, "d_model head d_head -> head d_model d_head"))
 
 
 def _faster_in_the_open(q: Float[Tensor, "batch query head d_head"]) -> bool:

@@ -54,11 +54,10 @@ class Past:
         if last <= self._room:
             memory = self._memory[layer] or (self._roomy(keys), self._roomy(values))
             self._memory[layer] = memory
-            for held, new in zip(memory, (keys, values)):
-                held[:, first:last] = new
-            keys, values = (held[:, :last] for held in memory)
+            keys, values = (_written(*pair, first) for pair in zip(memory, (keys, values)))
         elif kept:
             keys, values = (torch.cat(pair, dim=1) for pair in zip(kept, (keys, values)))
+            self._memory[layer] = None
         self._layers[layer] = (keys, values)
         return keys, values
 
@@ -80,3 +79,16 @@ class Past:
         """What the kept keys and values take."""
         kept = [tensor for layer in self._layers if layer for tensor in layer]
         return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+
+
+def _written(
+    memory: Float[Tensor, "batch room head d_head"],
+    new: Float[Tensor, "rows pos head d_head"],
+    first: int,
+) -> Float[Tensor, "batch key head d_head"]:
+    """Write positions from `first` on, and return all up to the last of them."""
+    if (len(memory), memory.dtype) != (len(new), new.dtype):  # an assignment would stretch or cast
+        raise ValueError(f"{len(new)} rows of {new.dtype} after {len(memory)} of {memory.dtype}")
+    last = first + new.shape[1]
+    memory[:, first:last] = new
+    return memory[:, :last]
