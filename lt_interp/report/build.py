@@ -113,7 +113,8 @@ def build_reports(
     Raises:
         InputError: A folder holds no result, or one that is damaged.
     """
-    saved = [(folder, name) for folder in folders.values() for name in _saved(folder)]
+    names = {folder: _saved(folder) for folder in folders.values()}
+    saved = [(folder, name) for folder in names for name in names[folder]]
     done: dict[tuple[Path, str], Result] = {}
 
     def report(place: int, _: float) -> None:
@@ -128,11 +129,10 @@ def build_reports(
         progress(len(saved), len(saved), "index")
     written = []
     for family, folder in folders.items():
-        names = [name for of, name in saved if of == folder]
+        results = {name: done[folder, name] for name in names[folder]}
         with _drawn_from(f"the results in {folder}", "lt-interp report"):
-            index = _index(folder, family, {name: done[folder, name] for name in names})
-            write_text(folder / "index.md", index)
-        written += [folder / "index.md", *(folder / name / "report.md" for name in names)]
+            write_text(folder / "index.md", _index(folder, family, results))
+        written += [folder / "index.md", *(folder / name / "report.md" for name in results)]
     return written
 
 
