@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.figures.labels import stage_label, step_name
+from lt_interp.figures.perplexity import LAST_TOKEN
 from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import (
@@ -76,7 +77,7 @@ def gains_table(gains: pd.DataFrame, stage: str) -> str:
     """All classes of one pair of stages."""
     rows = [
         [
-            plain(row["class"]), nats(row["difference_nats"]),
+            _class(row), nats(row["difference_nats"]),
             f"[{nats(row['low'])}, {nats(row['high'])}]", _p(row["p"]), _p(row["q"]), _side(row),
             count(row["n_tokens"]), count(row["n_stories"]),
         ]
@@ -85,6 +86,11 @@ def gains_table(gains: pd.DataFrame, stage: str) -> str:
     headers = ["predicted token", "difference (nats)", "95% interval", "p", "q", "with the part",
                "tokens", "stories"]  # fmt: skip
     return table(headers, rows, align="lrrrrlrr")
+
+
+def _class(row: dict[str, Any]) -> str:
+    """What is predicted; also where, if that is the last token of each row alone."""
+    return plain(row["class"] + (f", {row['by']}" if row["by"].startswith(LAST_TOKEN) else ""))
 
 
 def _p(value: Any) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lt_interp.figures.attention_heads import COLUMNS, FDR, head_names
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.numbers import MISSING, Number, count, ends, with_ends
+from lt_interp.report.numbers import MINUS, MISSING, Number, count, ends, with_ends
 
 _PLACES = ("stories", "stories, first 8 tokens of a row")
 
@@ -70,7 +70,7 @@ def number(value: Number) -> str:
     if pd.isna(value):
         return MISSING
     text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-    return text.replace("-", "−")
+    return text.replace("-", MINUS)
 
 
 def _grid(head_scores: pd.DataFrame, value: str, low: str, high: str, *, mark: bool) -> str:

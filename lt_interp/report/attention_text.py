@@ -9,7 +9,7 @@ import pandas as pd
 from lt_interp.figures.attention_heads import FDR, head_names
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import listing, plain
-from lt_interp.report.numbers import percent
+from lt_interp.report.numbers import MINUS, percent
 from lt_interp.report.text import name
 from lt_interp.stages import STAGES
 
@@ -252,11 +252,12 @@ def untrained_sentence(head_scores: pd.DataFrame) -> str:
     off = (shares["untrained"] - shares["uniform"]).abs()
     learned = (shares["value"] - shares["untrained"]).abs()
     return (
-        f"Untrained heads are close to uniform: no share of theirs is further from it than "
-        f"{percent(off.max())}; training moves shares by up to {percent(learned.max())}."
+        f"Untrained heads are close to uniform: no share of attention is further from it "
+        f"than {100 * off.max():.1f} points; training moves shares by up to "
+        f"{100 * learned.max():.1f}."
         if off.max() < 0.05
-        else f"Untrained heads are up to {percent(off.max())} from uniform already; training moves "
-        f"shares by up to {percent(learned.max())}."
+        else f"Untrained heads are up to {100 * off.max():.1f} points of attention from uniform "
+        f"already; training moves shares by up to {100 * learned.max():.1f}."
     )
 
 
@@ -282,7 +283,7 @@ def _change(row: Any) -> str:
     """A signed change in points of a percentage."""
 
     def signed(value: float) -> str:
-        return f"{100 * value:+.1f}".replace("-", "−")
+        return f"{100 * value:+.1f}".replace("-", MINUS)
 
     ends = "" if pd.isna(row.low) else f" [{signed(row.low)}, {signed(row.high)}]"
     return f"{signed(row.value)} points{ends}"

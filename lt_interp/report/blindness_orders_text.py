@@ -122,9 +122,14 @@ def training_sentence(verdicts: pd.DataFrame) -> str:
     read = verdicts[verdicts["verdict"] == SENSITIVE]
     trained, untrained = (read[read["weights"] == weights] for weights in ("trained", "untrained"))
     both = trained.merge(untrained, on="stage", suffixes=("", "_untrained"))
-    both = both.dropna(subset=["sensitivity_low", "sensitivity_low_untrained"])
     if both.empty:
         return "No stage that reads the whole order was asked with both weights."
+    both = both.dropna(subset=["sensitivity_low", "sensitivity_low_untrained"])
+    if both.empty:
+        return (
+            "Shuffling does a share of what another story's prefix does; on no stage that reads "
+            "the whole order is that share known with trained and with random weights."
+        )
     higher = int((both["sensitivity_low"] > both["sensitivity_high_untrained"]).sum())
     lower = int((both["sensitivity_high"] < both["sensitivity_low_untrained"]).sum())
     shares = f"{extremes(both['sensitivity_untrained'], percent)} with random weights"

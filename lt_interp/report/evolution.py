@@ -54,8 +54,12 @@ def _context(result: Result) -> dict[str, Any]:
         "ladder": ladder_table(ladder, result.tables["samples"]),
         "seeds": seeds_table(ladder) if len(other_runs(ladder)) else "",
         "pairs": pairs_table(pairs) if len(pairs) else "",
-        "pair_sentences": [text.pair_sentence(pair) for pair in pairs.itertuples()],
+        "pair_sentences": [
+            text.pair_sentence(pair, seeds=text.seed_spread(ladder).max())
+            for pair in pairs.itertuples()
+        ],
         "unequal": text.unequal_sentence(pairs, ladder),
+        "of_seeds": text.seeds_sentence(ladder, pairs),
         "curves": [_curve(result, stage) for stage in stages_with_curves(result)],
         "samples": samples_table(result.tables["samples"]),
         "parameters_sentence": text.parameters_sentence(ladder),

@@ -39,14 +39,14 @@ def ladder_table(ladder: pd.DataFrame, samples: pd.DataFrame) -> str:
                 code(row.stage), plain(step_name(row.stage)), plain(row.adds or MISSING),
                 f"**{perplexity(row.perplexity)}**",
                 ends(row.perplexity_low, row.perplexity_high),
-                published(row.article_perplexity) + _scored_mark(row.article_scored_on),
+                published(row.article_perplexity) + scored_mark(row.article_scored_on),
                 perplexity(row.perplexity_last_token), millions(row.tokens_seen), ours, article,
             ]
         )  # fmt: skip
     return table(headers, rows, align="lllrrrrrll")
 
 
-def _scored_mark(scored_on: object) -> str:
+def scored_mark(scored_on: object) -> str:
     """A mark at the figures that the article measured on the last token of each row."""
     return "\\*" if isinstance(scored_on, str) and scored_on.startswith("last token") else ""
 

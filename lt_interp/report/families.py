@@ -11,7 +11,7 @@ import pandas as pd
 from lt_interp.article import article_title
 from lt_interp.methods.result import Result
 from lt_interp.report.index import links
-from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.markdown import code, listing, plain, table
 from lt_interp.report.numbers import MISSING, count, ends, millions, perplexity
 from lt_interp.report.page import Page
 
@@ -24,6 +24,9 @@ SAYS = {
     "positions, ALiBi or RoPE; its key-value cache; and what can be seen inside.",
 }
 """What each article builds."""
+
+# Pages that answer an article's own questions; all others ask the ladder's.
+_OWN = {"components", "two_sentences", "ablations", "length_generalisation", "kv_cache"}
 
 
 def family_links(out: Path) -> list[dict[str, str]]:
@@ -51,6 +54,7 @@ def family_context(
         "says": SAYS[family],
         "models": "" if ladder is None else _models(ladder),
         "links": links(results, pages),
+        "ladders": listing([pages[name].title for name in results if name not in _OWN]),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lt_interp.figures.labels import main_runs, step_name
 from lt_interp.methods.result import Result
+from lt_interp.report.evolution_tables import scored_mark
 from lt_interp.report.markdown import code, listing, plain, table
 from lt_interp.report.numbers import MISSING, count, ends, millions, perplexity, published
 from lt_interp.report.page import Page
@@ -62,7 +63,8 @@ def _glance(result: Result) -> str:
         [
             code(row.stage), plain(step_name(row.stage)), plain(row.adds or MISSING),
             count(row.parameters), millions(row.tokens_seen), f"**{perplexity(row.perplexity)}**",
-            ends(row.perplexity_low, row.perplexity_high), published(row.article_perplexity),
+            ends(row.perplexity_low, row.perplexity_high),
+            published(row.article_perplexity) + scored_mark(row.article_scored_on),
         ]
         for row in main_runs(result.tables["ladder"]).itertuples()
     ]  # fmt: skip

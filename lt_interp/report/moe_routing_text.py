@@ -69,11 +69,17 @@ def remains_sentence(nulls: pd.DataFrame, stage: str) -> str:
 
 
 def _remaining(mine: pd.DataFrame) -> str:
-    """What remains under random routers: one figure only where the layers agree on the side."""
+    """What remains under random routers: one figure only where the layers agree on the side.
+
+    Routers among the random ones have no side: what remains is then as good as all of it.
+    """
     layers = mine.groupby("layer", sort=False)[["value", "null_mean"]].mean()
     more = layers["value"] > layers["null_mean"]
+    outside = (mine["value"] > mine["null_high"]) | (mine["value"] < mine["null_low"])
     if mine["value"].mean() <= 0:
         return "there is no specialisation that could remain"
+    if not outside.any():
+        return f"as good as all of the specialisation remains, {_remaining_share(mine)}"
     if more.any() and not more.all():
         return (
             f"the layers disagree: less than all remains in {_layers(more[more].index)}, all of it "
@@ -81,8 +87,18 @@ def _remaining(mine: pd.DataFrame) -> str:
         )
     if not more.any():
         return "all of the specialisation remains"
-    share = mine["null_mean"].mean() / mine["value"].mean()
-    return f"{percent(share)} of the specialisation remains"
+    return f"{_remaining_share(mine)} of the specialisation remains"
+
+
+def _remaining_share(mine: pd.DataFrame) -> str:
+    """What random routers do of what these do, and where the mean of as many of them lies.
+
+    The interval adds the spreads of independent routers, each taken from its middle 95%.
+    """
+    own, drawn = mine["value"].mean(), mine["null_mean"].mean()
+    half = ((mine["null_high"] - mine["null_low"]) ** 2).sum() ** 0.5 / (2 * len(mine))
+    span = f"{percent((drawn - half) / own)} to {percent((drawn + half) / own)}"
+    return f"{percent(drawn / own)} ({span} in 95% of draws of as many random routers)"
 
 
 def _layers(names: pd.Index) -> str:

@@ -92,5 +92,11 @@ def small(value: Number) -> str:
 
 
 def percent(share: Number) -> str:
-    """A share of 1 as a percentage with one decimal: `"32.0%"`."""
-    return f"{100 * share:.1f}%" if _known(share) else MISSING
+    """A share of 1 as a percentage with one decimal: `"32.0%"`, `"−0.3%"`.
+
+    What rounds to zero has no sign.
+    """
+    if not _known(share):
+        return MISSING
+    text = f"{abs(100 * share):.1f}%"
+    return MINUS + text if share < 0 and text != "0.0%" else text

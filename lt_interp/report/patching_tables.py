@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from lt_interp.figures.activation_patching import part_label
 from lt_interp.figures.labels import stage_label
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small, with_ends
-from lt_interp.report.patching_text import share
 
 TOP = 5  # parts of each stage on the page; all are in the .csv
 
@@ -22,7 +19,7 @@ def accuracy_table(accuracy: pd.DataFrame) -> str:
     rows = [
         [
             plain(stage_label(row.stage)), count(row.n_pairs), percent(row.share_right),
-            ends(row.low, row.high, share),
+            ends(row.low, row.high, percent),
             with_ends(row.untrained_share_right, row.untrained_low, row.untrained_high, percent),
             nats(row.clean_nats), nats(row.corrupt_nats), count(row.kept),
         ]
@@ -53,10 +50,10 @@ def important_table(important: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)),
             plain(part_label(row.component, row.layer, row.head, row.position_role)),
-            f"**{share(row.recovery)}**", ends(row.low, row.high, share),
-            _share(row.donor_recovery),
-            MISSING if pd.isna(row.noising_recovery) else share(1 - row.noising_recovery),
-            ends(row.template_low, row.template_high, share), small(row.q), count(row.n_pairs),
+            f"**{percent(row.recovery)}**", ends(row.low, row.high, percent),
+            percent(row.donor_recovery),
+            percent(1 - row.noising_recovery),
+            ends(row.template_low, row.template_high, percent), small(row.q), count(row.n_pairs),
         ]
         for row in important[important["rank"] <= TOP].itertuples()
     ]  # fmt: skip
@@ -71,14 +68,10 @@ def experts_table(experts: pd.DataFrame) -> str:
         [
             plain(stage_label(row.stage)), plain(row.patched), plain(str(row.layer)),
             MISSING if pd.isna(row.expert) else str(int(row.expert)), plain(row.position_role),
-            plain(row.direction), share(row.recovery), ends(row.low, row.high, share),
-            with_ends(row.donor_recovery, row.donor_low, row.donor_high, _share),
+            plain(row.direction), percent(row.recovery), ends(row.low, row.high, percent),
+            with_ends(row.donor_recovery, row.donor_low, row.donor_high, percent),
             small(row.kl_nats), percent(row.share_changed), small(row.q), count(row.n_pairs),
         ]
         for row in experts.itertuples()
     ]  # fmt: skip
     return table(headers, rows, align="llrrllrrrrrrr")
-
-
-def _share(value: Any) -> str:
-    return MISSING if pd.isna(value) else share(value)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from lt_interp.figures.activation_patching import focus_stage, part_label
+from lt_interp.figures.activation_patching import FOCUS, focus_stage, part_label
 from lt_interp.methods.result import Result
 from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import listing, plain
-from lt_interp.report.numbers import MINUS, count, percent
+from lt_interp.report.numbers import count, extremes, percent
 from lt_interp.report.text import name
 
 NOTHING = 0.05  # a share of the difference below which a part is said to carry nothing
@@ -18,17 +18,11 @@ HALF = 0.5
 PATCHED = 0.5  # share of the pairs that a stage must be patched on to be spoken of in sentences
 
 
-def share(value: Any) -> str:
-    """A recovery as a percentage, which may be negative."""
-    text = percent(abs(float(value)))
-    return text if float(value) >= 0 or text == percent(0) else MINUS + text
-
-
 def span(row: Any) -> str:
     """A recovery with its interval."""
     if pd.isna(row.low) or pd.isna(row.high):
-        return f"{share(row.recovery)} (one pair, no interval)"
-    return f"{share(row.recovery)} (95% interval {share(row.low)} to {share(row.high)})"
+        return f"{percent(row.recovery)} (one pair, no interval)"
+    return f"{percent(row.recovery)} (95% interval {percent(row.low)} to {percent(row.high)})"
 
 
 def well_patched(result: Result) -> list[str]:
@@ -57,16 +51,16 @@ def accuracy_sentence(accuracy: pd.DataFrame) -> str:
         parts.append(f"Not distinguishable from guessing: {listing(guessing)}.")
     if worse:
         parts.append(f"Wrong more often than right: {listing(worse)}.")
-    low, high = (accuracy["untrained_share_right"].agg(end) for end in ("min", "max"))
-    parts.append(f"Untrained, they are right in {percent(low)} to {percent(high)}.")
+    untrained = extremes(accuracy["untrained_share_right"], percent)
+    parts.append(f"Untrained, they are right in {untrained}.")
     return " ".join(parts)
 
 
 def path_sentence(result: Result) -> str:
     """Where the answer's information stands when a block is done, on the stage in focus."""
     stage = focus_stage(result)
-    if stage is None:
-        return "No stage measured here tells the prompts of any pair apart, so nothing was patched."
+    if stage is None or stage not in well_patched(result):
+        return _none_patched(stage)
     cells = _denoising(result, stage)
     stream = cells[(cells["component"] == "resid_pre") & (cells["layer"].astype("Int64") > 0)]
     if stream.empty:
@@ -78,10 +72,17 @@ def path_sentence(result: Result) -> str:
         if swapped is not None and last is not None:
             parts.append(
                 f"when block {layer} begins, the stream at the swapped word carries "
-                f"{share(swapped.recovery)} of the difference and the last position "
-                f"{share(last.recovery)}"
+                f"{percent(swapped.recovery)} of the difference and the last position "
+                f"{percent(last.recovery)}"
             )
     return f"On {name(stage)}, {'; '.join(parts)}. {_moved_sentence(result, stage)}"
+
+
+def _none_patched(stage: str | None) -> str:
+    """Why there is no stage to speak of."""
+    if stage is None:
+        return "No stage measured here tells the prompts of any pair apart, so nothing was patched."
+    return "No stage measured here tells the prompts of half of the pairs apart: none to speak of."
 
 
 def _moved_sentence(result: Result, stage: str) -> str:
@@ -109,8 +110,10 @@ def head_sentence(result: Result) -> str:
         label = part_label("", best.layer, best.head).strip()
         each.append(
             f"{name(stage)} {plain(label)} {span(best)}, wrong donor "
-            f"{'none' if pd.isna(best.donor_recovery) else share(best.donor_recovery)}"
+            f"{'none' if pd.isna(best.donor_recovery) else percent(best.donor_recovery)}"
         )
+    if not well_patched(result):
+        return ""  # the sentence before says so
     if not each:
         return "No stage patched on half of the pairs has more than one head: nothing to rank."
     return f"The head that carries most on its own: {'; '.join(each)}."
@@ -126,7 +129,7 @@ def reading_sentence(result: Result) -> str:
         if stage not in set(values["stage"]):
             continue
         read, looked = (_strongest(table, stage) for table in (values, patterns))
-        label = f"{name(stage)} ({share(read[0])} and {share(looked[0])})"
+        label = f"{name(stage)} ({percent(read[0])} and {percent(looked[0])})"
         side = what if read[1] > looked[2] else where if looked[1] > read[2] else open_
         side.append(label)
     parts = []
@@ -168,7 +171,7 @@ def direction_sentence(result: Result) -> str:
     if gap.max() < NOTHING:
         return (
             "On the stages patched on at least half of the pairs, what a part restores and what "
-            f"its loss destroys differ by {share(gap.max())} of the difference at most, over "
+            f"its loss destroys differ by {percent(gap.max())} of the difference at most, over "
             f"{count(len(gap))} cells."
         )
     checkpoint, component, layer, head, role = gap.idxmax()
@@ -176,9 +179,9 @@ def direction_sentence(result: Result) -> str:
     worst = both.loc[gap.idxmax()]
     return (
         "On the stages patched on at least half of the pairs, what a part restores and what its "
-        f"loss destroys differ by {share(gap.median())} of the difference in the median cell, and "
-        f"most for {plain(label)} of {plain(checkpoint)}: "
-        f"{share(worst['denoising'])} restored, {share(1 - worst['noising'])} lost. Parts that "
+        f"loss destroys differ by {percent(gap.median())} of the difference in the median cell, "
+        f"and most for {plain(label)} of {plain(checkpoint)}: "
+        f"{percent(worst['denoising'])} restored, {percent(1 - worst['noising'])} lost. Parts that "
         "stand in for each other, or that need each other, show as such a gap."
     )
 
@@ -218,7 +221,7 @@ def _other_sentence(rows: pd.DataFrame) -> str:
         return ""
     worst = other.loc[(1 - other["recovery"]).abs().idxmax()]
     place = f"in layer {int(worst['layer'])}, {plain(worst['position_role'])}"
-    kept = share(worst["recovery"])
+    kept = percent(worst["recovery"])
     if abs(1 - worst["recovery"]) < NOTHING:
         return (
             f"Sending tokens to the other expert leaves {kept} of the difference even where it "
@@ -234,17 +237,20 @@ def _other_sentence(rows: pd.DataFrame) -> str:
 def headline(result: Result) -> str:
     """What the index says of the page."""
     stage = focus_stage(result)
-    if stage is None:
-        return "No stage measured here tells the prompts of any pair apart."
+    if stage is None or stage not in well_patched(result):
+        return _none_patched(stage)
     found = result.tables["important"]
     found = found[found["stage"] == stage]
     accuracy = result.tables["clean_accuracy"].set_index("stage").loc[stage]
-    start = f"{name(stage)} answers {percent(accuracy['share_right'])} of the prompt pairs"
+    right = f"{name(stage)} answers {percent(accuracy['share_right'])} of the prompt pairs"
+    chosen = f"The prompt pairs are those that {name(stage)} answers"
+    start = chosen if stage == FOCUS else right
     if found.empty:
         return f"{start}; no single part of it carries the answer better than a wrong donor."
     best = next(found.itertuples())
     label = part_label(best.component, best.layer, best.head, best.position_role)
-    return f"{start}; of its parts, {plain(label)} carries most on its own: {share(best.recovery)}."
+    most = f"{plain(label)} carries most on its own: {percent(best.recovery)}"
+    return f"{start}; of its parts, {most}."
 
 
 def _denoising(result: Result, stage: str) -> pd.DataFrame:

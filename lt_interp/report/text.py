@@ -77,15 +77,67 @@ def is_higher(pair: Any) -> bool:
     return pair.low > 0
 
 
-def pair_sentence(pair: Any) -> str:
-    """What one paired difference says, and whether its interval excludes zero."""
+def seed_spread(ladder: pd.DataFrame) -> pd.Series:
+    """How far the losses of a stage's runs lie apart that differ in their seed alone, in nats.
+
+    Returns:
+        The difference between highest and lowest, by stage; only stages with several runs.
+    """
+    runs = ladder.groupby("stage", sort=False)["loss_nats"]
+    return (runs.max() - runs.min())[runs.size() > 1]
+
+
+def seeds_sentence(ladder: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Which differences another seed may turn; empty where every stage has one run."""
+    spread = seed_spread(ladder)
+    if spread.empty:
+        return ""
+    parts = [
+        f"Runs of {name(spread.idxmax())} that differ in their seed alone lie {spread.max():.3f} "
+        "nats apart, more than any interval here allows for."
+    ]
+    less = [
+        f"{name(pair.stage)} against {name(pair.previous)}"
+        for pair in pairs.itertuples()
+        if abs(pair.difference_nats) < spread.max()
+    ]
+    if less:
+        parts.append(f"Another seed may turn what is less than that: {listing(less)}.")
+    parts += [
+        _mean_sentence(ladder, pair)
+        for pair in pairs.itertuples()
+        if {pair.stage, pair.previous} <= set(spread.index)
+    ]
+    return " ".join(parts)
+
+
+def _mean_sentence(ladder: pd.DataFrame, pair: Any) -> str:
+    """What the mean over all runs of both stages says."""
+    runs, previous = (
+        ladder.loc[ladder["stage"] == stage, "loss_nats"] for stage in (pair.stage, pair.previous)
+    )
+    return (
+        f"The mean over {len(runs)} runs of {name(pair.stage)} lies "
+        f"{nats(runs.mean() - previous.mean())} nats from that over {len(previous)} of "
+        f"{name(pair.previous)}."
+    )
+
+
+def pair_sentence(pair: Any, *, seeds: float = 0.0) -> str:
+    """What one paired difference says, and whether its interval excludes zero.
+
+    Args:
+        pair: A row of the table `pairs`.
+        seeds: How far runs lie apart that differ in their seed alone, in nats.
+    """
+    but = ", but is less than seeds lie apart" if abs(pair.difference_nats) < seeds else ""
     span = f"[{nats(pair.low)}, {nats(pair.high)}]"
     who = f"{name(pair.stage)} against {name(pair.previous)}"
     size = nats(abs(pair.difference_nats)).lstrip(f"+{MINUS}")
     if is_lower(pair):
-        return f"{who}: lower by {size} nats {span}, excludes zero."
+        return f"{who}: lower by {size} nats {span}, excludes zero{but}."
     if is_higher(pair):
-        return f"{who}: higher by {size} nats {span}, excludes zero."
+        return f"{who}: higher by {size} nats {span}, excludes zero{but}."
     if pd.isna(pair.low) or pd.isna(pair.high):
         return f"{who}: {nats(pair.difference_nats)} nats, too few stories for an interval."
     return f"{who}: not distinguishable, {nats(pair.difference_nats)} nats {span} includes zero."

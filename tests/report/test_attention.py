@@ -256,7 +256,7 @@ def test_what_cannot_be_told_from_uniform_is_named():
 def test_untrained_heads_are_near_uniform_or_not():
     assert "close to uniform" in text.untrained_sentence(score_rows())
     far = score_rows(previous={"untrained": 0.4})
-    assert "30.0% from uniform already" in text.untrained_sentence(far)
+    assert "30.0 points of attention from uniform already" in text.untrained_sentence(far)
 
 
 def test_tables_hold_the_numbers():

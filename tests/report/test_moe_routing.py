@@ -78,7 +78,9 @@ def test_the_headline_says_what_the_page_says() -> None:
     origin = pd.DataFrame({"stage": ["10_moe"], "gradient_reaches": [False]})
     said = text.headline(nulls((0.3, 0.4, 0.2, 0.7)), origin)
     assert "all of the specialisation remains" in said
-    assert "133" not in said
+    below = text.headline(nulls((0.1, 0.4, 0.2, 0.7)), origin)
+    assert "all of the specialisation remains (" in below
+    assert "400" not in below
     nothing = nulls((0.0, 0.4, 0.2, 0.7))
     for sentence in (text.headline(nothing, origin), text.remains_sentence(nothing, "10_moe")):
         assert "there is no specialisation that could remain" in sentence
@@ -112,15 +114,20 @@ def nulls(*cases: tuple[float, float, float, float], null: str = text.RANDOM) ->
 
 def test_what_remains_turns_with_the_numbers() -> None:
     inside = text.remains_sentence(nulls((0.6, 0.45, 0.2, 0.7), (0.4, 0.35, 0.2, 0.5)), "10_moe")
-    assert "80.0% of the specialisation remains" in inside
+    # half of sqrt(0.5^2 + 0.3^2) / 2 around a mean of 0.4, against 0.5
+    drawn = "(50.8% to 109.2% in 95% of draws of as many random routers)"
+    assert f"as good as all of the specialisation remains, 80.0% {drawn}" in inside
     assert "it is one of them" in inside
     above = text.remains_sentence(nulls((0.9, 0.3, 0.2, 0.4), (0.9, 0.3, 0.2, 0.95)), "10_moe")
-    assert "33.3% of the specialisation remains" in above
+    assert "33.3% (" in above
     assert "1 of 2 cases lie above the middle 95%" in above
     assert "(layer 0: 1 of 1, layer 1: 0 of 1)" in above
     below = text.remains_sentence(nulls((0.1, 0.3, 0.2, 0.4)), "10_moe")
     assert "all of the specialisation remains" in below
     assert "1 of 1 cases lie below" in below
+    among = text.remains_sentence(nulls((0.1, 0.3, 0.05, 0.4), (0.5, 0.3, 0.2, 0.6)), "10_moe")
+    assert "as good as all of the specialisation remains, 100.0% (" in among
+    assert "disagree" not in among
     apart = text.remains_sentence(nulls((0.25, 0.43, 0.1, 0.6), (0.76, 0.38, 0.3, 0.5)), "10_moe")
     assert "the layers disagree: less than all remains in layer 1, all of it and more" in apart
     assert "25.0% against 43.0% in layer 0 and 76.0% against 38.0% in layer 1" in apart

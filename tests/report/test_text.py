@@ -68,6 +68,23 @@ def test_unequal_training_is_said_of_the_pairs_it_touches(evolution):
     assert text.unequal_sentence(pairs, ladder) == ""
 
 
+def test_what_another_seed_may_turn_is_said(evolution):
+    tables = evolution(["09_multi_head", "10_moe", "10_moe_gated"]).tables
+    ladder, pairs = tables["ladder"], tables["pairs"]
+    ladder["loss_nats"] = [2.30, 2.50, 2.49]
+    assert text.seeds_sentence(ladder, pairs) == ""
+    again = ladder.iloc[[1, 2, 2]].assign(loss_nats=[2.44, 2.53, 2.48])
+    pairs = pairs.assign(difference_nats=[0.20, -0.01])
+    assert text.seeds_sentence(pd.concat([ladder, again]), pairs) == (
+        "Runs of **10 + MoE** that differ in their seed alone lie 0.060 nats apart, more than any "
+        "interval here allows for. Another seed may turn what is less than that: **10 + MoE, "
+        "gated** against **10 + MoE**. The mean over 3 runs of **10 + MoE, gated** lies +0.030 "
+        "nats from that over 2 of **10 + MoE**."
+    )
+    less = text.pair_sentence(next(pair(-0.1, -0.2, -0.05).itertuples()), seeds=0.11)
+    assert less.endswith("excludes zero, but is less than seeds lie apart.")
+
+
 def test_best_stage_is_that_of_the_lowest_perplexity(evolution):
     ladder = evolution(["07_block", "08_two_blocks"]).tables["ladder"]
     assert "**08 + Depth** predicts best, with perplexity 9.50 (95% interval 9.31 to 9.79)" in (

@@ -60,7 +60,7 @@ def gain_finding(evidence: Evidence, stage: str) -> Finding:
         n_of="stories",
         verdict=as_trained(at_most_in_part(verdict) if small else verdict, times),
         reason=f"perplexity changes by the factor {math.exp(row['difference_nats']):.3f} here, by "
-        f"{math.exp(-published):.3f} in the article; {_seeds(spread, small=small)}"
+        f"{math.exp(-published):.3f} in the article; {_seeds(evidence, stage, small=small)}"
         f"{unequal_clause(times)}",
     )
 
@@ -72,18 +72,28 @@ def seed_spread(evidence: Evidence, stage: str) -> float | None:
         The wider of this stage's spread and of that of the one it grew from, in nats; where both
         have one run, the widest of any stage; `None` where every stage has one.
     """
+    found = _runs_with_other_seeds(evidence, stage)
+    return None if found.empty else float(found["spread_nats"].max())
+
+
+def _runs_with_other_seeds(evidence: Evidence, stage: str) -> pd.DataFrame:
+    """The rows of `seeds` of a stage and of that it grew from; where there are none, all."""
     table = evidence.tables["seeds"]
     own = table[table["stage"].isin([stage, STAGES[stage].grows_from])]
-    found = (table if own.empty else own)["spread_nats"]
-    return None if found.empty else float(found.max())
+    return table if own.empty else own
 
 
-def _seeds(spread: float | None, *, small: bool) -> str:
+def _seeds(evidence: Evidence, stage: str, *, small: bool) -> str:
     """What the seeds say of a gain."""
-    if spread is None:
+    found = _runs_with_other_seeds(evidence, stage)
+    if found.empty:
         return "one run of every stage, so another seed may give another gain"
+    widest = found.loc[found["spread_nats"].idxmax()]
     side = "so a gain must be wider to be the part's" if small else "less than the gain"
-    return f"runs of one stage with other seeds lie {spread:.3f} nats apart, {side}"
+    return (
+        f"runs of {widest['stage']} with other seeds lie {widest['spread_nats']:.3f} nats apart, "
+        f"{side}"
+    )
 
 
 def published_gain(stage: str) -> float:

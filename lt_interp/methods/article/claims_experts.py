@@ -49,10 +49,10 @@ def _emerged(evidence: Evidence) -> Finding:
         n=len(random), n_of="routers",
         verdict=emergence(q_shuffled, q_random, reached=bool(reached.all())),
         reason=f"more than with shuffled decisions at {_passed(q_shuffled)} routers, more than "
-        f"with untrained random routers, which give {random['null_mean'].mean():.1%} in the mean, "
-        f"at {_passed(q_random)}; a gradient reaches {int(reached.sum())} of {len(reached)} "
-        "routers, and what it does not reach it cannot have taught; no interval: the mean of "
-        f"routers from {random['value'].min():.1%} to {random['value'].max():.1%}",
+        f"with random routers in the trained stage, which give {random['null_mean'].mean():.1%} "
+        f"in the mean, at {_passed(q_random)}; a gradient reaches {int(reached.sum())} of "
+        f"{len(reached)} routers, and what it does not reach it cannot have taught; no interval: "
+        f"the mean of routers from {random['value'].min():.1%} to {random['value'].max():.1%}",
     )  # fmt: skip
 
 
