@@ -210,6 +210,53 @@ def story_ratios(
     return Interval(estimate=estimate, low=low, high=high, n_stories=int(counted.sum()))
 
 
+def story_contrast(
+    totals: Float[np.ndarray, "2 story k"], counts: Int[np.ndarray, "2 story"], *, seed: int
+) -> Interval:
+    """Means over some tokens minus means over others, for example over later positions.
+
+    Every draw takes the same stories on both sides and for all `k`, so the contrast of the
+    difference of two columns is the paired difference of their contrasts.
+
+    Args:
+        totals: Sum within each story over the ones, and over the others.
+        counts: Tokens of each kind within each story; a story with neither is left out.
+        seed: Of the resampling.
+
+    Returns:
+        The differences; without ends where fewer than two stories have a kind.
+
+    Raises:
+        ValueError: No story has a token of a kind.
+
+    Example:
+        >>> totals, counts = np.array([[[6.0], [2.0]], [[1.0], [1.0]]]), np.array([[2, 2], [1, 1]])
+        >>> story_contrast(totals, counts, seed=0).estimate
+        array([1.])
+    """
+    if not counts.any(axis=1).all():
+        raise ValueError("no story has a token of one of the two kinds")
+    scored = counts.any(axis=0)
+    sums, tokens = totals[:, scored].astype(np.float64), counts[:, scored, None].astype(np.float64)
+    estimate, n_stories = _contrast(sums.sum(axis=1), tokens.sum(axis=1)), int(scored.sum())
+    low, high = np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
+    if (tokens > 0).sum(axis=1).min() > 1:
+        drawn = [
+            _contrast(times @ sums, times @ tokens) for times in story_draws(n_stories, seed=seed)
+        ]
+        ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        low, high = np.nanquantile(np.concatenate(drawn), ends, axis=0)
+    return Interval(estimate=estimate, low=low, high=high, n_stories=n_stories)
+
+
+def _contrast(
+    sums: Float[np.ndarray, "2 *draw k"], tokens: Float[np.ndarray, "2 *draw 1"]
+) -> Float[np.ndarray, "*draw k"]:
+    """The first mean minus the second; nan for a draw without a token of both kinds."""
+    first, second = _divide(sums, np.broadcast_to(tokens, sums.shape))
+    return first - second
+
+
 def _divide(
     top: Float[np.ndarray, "*draw k"], bottom: Float[np.ndarray, "*draw k"]
 ) -> Float[np.ndarray, "*draw k"]:

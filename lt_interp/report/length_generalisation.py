@@ -9,11 +9,12 @@ import pandas as pd
 
 from lt_interp.figures import length as figure
 from lt_interp.methods.result import Result
-from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.markdown import code, listing, plain, table
 from lt_interp.report.numbers import count, millions, nats, with_ends
 from lt_interp.report.page import Drawing, Page
 
 __all__ = ["LENGTH_GENERALISATION"]
+UNCLEAR = "no clear change"  # the interval holds zero
 FIGURE = "loss_by_position.svg"
 
 
@@ -27,35 +28,40 @@ def _context(result: Result) -> dict[str, Any]:
         "trained": count(notes["trained_on"]),
         "read": count(notes["read"]),
         "sentences": _sentences(result),
+        "comparisons": _comparisons(result),
+        "trained_anew": _trained_anew(result),
         "losses": _losses(result.tables["losses"]),
         "runs": _runs(result.tables["runs"]),
         "figure": FIGURE,
     }
 
 
-def _before_and_after(result: Result, stage: str) -> tuple[pd.Series, pd.Series]:
-    """The last bin that training reached, and the last of all."""
-    own = result.tables["losses"]
-    own = own[own["stage"] == stage]
-    inside = own[own["last_position"] <= result.meta["notes"]["trained_on"]]
-    return inside.iloc[-1], own.iloc[-1]
-
-
 def _sentences(result: Result) -> list[str]:
     """For each stage how its loss changes beyond what it was trained on."""
     sentences = []
-    for stage in result.tables["losses"]["stage"].unique():
-        inside, end = _before_and_after(result, stage)
-        change = end["loss_nats"] - inside["loss_nats"]
-        trained, beyond = (
-            with_ends(row["loss_nats"], row["low"], row["high"], _loss) for row in (inside, end)
-        )
+    for row in result.tables["rises"].itertuples():
         sentences.append(
-            f"{code(stage)}: {trained} nats at positions {inside['first_position']} to "
-            f"{inside['last_position']}, {beyond} at {end['first_position']} to "
-            f"{end['last_position']}, {nats(change)} in between."
+            f"{code(row.stage)}: {_loss(row.trained_loss_nats)} nats at positions "
+            f"{row.first_position} to {row.last_trained_position}, {_loss(row.beyond_loss_nats)} "
+            f"at {row.last_trained_position + 1} to {row.last_position}: "
+            f"{_change(row, row.rise_nats, 'a rise', 'a fall')}."
         )
     return sentences
+
+
+def _comparisons(result: Result) -> list[str]:
+    """For each pair of stages whose loss rises more, on the same tokens."""
+    return [
+        f"{code(row.stage)} against {code(row.against)}: "
+        f"{_change(row, row.difference_nats, 'rises more', 'rises less')}."
+        for row in result.tables["rise_differences"].itertuples()
+    ]
+
+
+def _change(row: Any, value: float, above: str, below: str) -> str:
+    """A signed difference with its interval, and what that says of it."""
+    said = above if row.low > 0 else below if row.high < 0 else UNCLEAR
+    return f"{with_ends(value, row.low, row.high, nats)} nats, {said}"
 
 
 def _loss(value: float) -> str:
@@ -83,11 +89,28 @@ def _runs(runs: pd.DataFrame) -> str:
 
 
 def _headline(result: Result) -> str:
-    changes = []
-    for stage in result.tables["losses"]["stage"].unique():
-        inside, end = _before_and_after(result, stage)
-        changes.append(f"{code(stage)} {nats(end['loss_nats'] - inside['loss_nats'])}")
-    return f"From the end of what was trained to four times that, in nats: {', '.join(changes)}."
+    rises = result.tables["rises"]
+    changes = [
+        f"{code(row.stage)} {_change(row, row.rise_nats, 'a rise', 'a fall')}"
+        for row in rises.itertuples()
+    ]
+    ends = rises.iloc[0]
+    return (
+        f"Loss at positions {ends['last_trained_position'] + 1} to {ends['last_position']}, beyond "
+        f"those that were trained, minus that at {ends['first_position']} to "
+        f"{ends['last_trained_position']}, with 95% intervals by story: {'; '.join(changes)}. "
+        f"{_trained_anew(result)}"
+    )
+
+
+def _trained_anew(result: Result) -> str:
+    """That a stage's name here is not the checkpoint that is shipped under it."""
+    steps = count(result.meta["notes"]["steps"])
+    stages = listing([code(stage) for stage in result.tables["runs"]["stage"]])
+    return (
+        f"For this page {stages} were trained anew, {steps} steps each; none is the shipped "
+        "checkpoint of that name."
+    )
 
 
 LENGTH_GENERALISATION = Page(

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lt_interp.methods import statistics
 from lt_interp.methods.statistics import (
     story_bootstrap,
+    story_contrast,
     story_difference,
     story_means,
     story_ratios,
@@ -160,6 +161,50 @@ def test_interval_of_a_share_resamples_stories_and_not_tokens() -> None:
     found = story_ratios(sent, np.full((40, 1), 10.0), seed=0)
     share = sent.sum() / 400
     assert_allclose(found.high - found.low, 2 * 1.96 * np.sqrt(share * (1 - share) / 40), rtol=0.15)
+
+
+def positions(rng: np.random.Generator, n: int, rise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Sums and counts of later and of earlier tokens; how hard a story is belongs to both."""
+    counts = rng.integers(0, 60, size=(2, n))
+    difficulty = rng.normal(2.0, 0.3, size=n)
+    noise = rng.normal(0, 1.0, size=(2, n)) * np.sqrt(counts)
+    return (difficulty + np.array([[rise], [0.0]])) * counts + noise, counts
+
+
+def test_contrast_of_the_same_counts_is_the_paired_difference() -> None:
+    totals, counts = stories(np.random.default_rng(8), 60)
+    second = totals + np.random.default_rng(9).normal(0, 1, size=60)
+    found = story_contrast(
+        np.stack([totals, second])[:, :, None], np.stack([counts, counts]), seed=3
+    )
+    expected = story_difference(totals, second, counts, seed=3)
+    for part in ("estimate", "low", "high", "n_stories"):
+        assert_allclose(getattr(found, part), getattr(expected, part), rtol=1e-9)
+
+
+def test_contrast_covers_the_planted_rise_and_pairs_its_columns() -> None:
+    covered, trials = 0, 200
+    for seed in range(trials):
+        totals, counts = positions(np.random.default_rng(seed), 80, rise=0.1)
+        _, low, high = story_contrast(totals[:, :, None], counts, seed=0).at(0)
+        covered += low <= 0.1 <= high
+    assert 0.90 <= covered / trials <= 0.99
+    # another model that is worse by as much everywhere, and by 0.02 more at later tokens
+    other = totals + np.array([[0.52], [0.5]]) * counts
+    columns = np.stack([totals, other, other - totals], axis=2)
+    found = story_contrast(columns, counts, seed=0)
+    assert_allclose(found.at(2), 0.02, rtol=1e-9)
+    assert_allclose(found.estimate[1] - found.estimate[0], found.estimate[2])
+    assert found.high[0] - found.low[0] > 0.05
+
+
+def test_contrast_without_enough_stories_is_open_or_refused() -> None:
+    ones = np.ones((2, 3, 1))
+    found = story_contrast(ones, np.array([[2, 0, 0], [1, 1, 0]]), seed=0)
+    assert found.n_stories == 2
+    assert np.isnan([found.low, found.high]).all()
+    with pytest.raises(ValueError, match="no story has a token"):
+        story_contrast(ones, np.array([[1, 1, 1], [0, 0, 0]]), seed=0)
 
 
 @pytest.mark.slow

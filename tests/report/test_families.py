@@ -70,7 +70,7 @@ def ablations() -> Result:
     return Result(name="ablations", tables=tables, meta={**meta(["char_gpt"]), "notes": notes})
 
 
-def lengths() -> Result:
+def lengths(difference: float = 1.336) -> Result:
     losses = [
         {"stage": stage, "first_position": first, "last_position": first + 63,
          "loss_nats": 5 + slope * first, "low": 4.9 + slope * first, "high": 5.1 + slope * first,
@@ -78,9 +78,26 @@ def lengths() -> Result:
         for stage, slope in (("gpt_learned", 0.01), ("gpt_alibi", -0.001))
         for first in (1, 65, 129, 193)
     ]  # fmt: skip
-    runs = [{"stage": "gpt_learned", "adds": "a", "seed": 0, "tokens_seen": 10, "val_loss_nats": 5}]
-    tables = {"losses": pd.DataFrame(losses), "runs": pd.DataFrame(runs)}
-    about = {**meta(["gpt_learned"]), "notes": {"trained_on": 128, "read": 257}}
+    runs = [
+        {"stage": stage, "adds": "a", "seed": 0, "tokens_seen": 10, "val_loss_nats": 5}
+        for stage in ("gpt_learned", "gpt_alibi")
+    ]
+    rises = [
+        {"stage": stage, "first_position": 33, "last_trained_position": 128, "last_position": 256,
+         "trained_loss_nats": 5.0, "beyond_loss_nats": 5 + rise, "rise_nats": rise,
+         "low": rise - 0.1, "high": rise + 0.1, "n_stories": 9}
+        for stage, rise in (("gpt_learned", 1.28), ("gpt_alibi", -0.056))
+    ]  # fmt: skip
+    differences = [
+        {"stage": "gpt_learned", "against": "gpt_alibi", "difference_nats": difference,
+         "low": difference - 0.05, "high": difference + 0.05, "n_stories": 9}
+    ]  # fmt: skip
+    tables = {
+        "losses": pd.DataFrame(losses), "runs": pd.DataFrame(runs), "rises": pd.DataFrame(rises),
+        "rise_differences": pd.DataFrame(differences),
+    }  # fmt: skip
+    notes = {"trained_on": 128, "read": 257, "steps": 150}
+    about = {**meta(["gpt_learned"]), "notes": notes}
     return Result(name="length_generalisation", tables=tables, meta=about)
 
 
@@ -145,11 +162,28 @@ def test_pages_say_what_was_measured(pages):
     assert "Untying costs 128 parameters, 12.8% of 1,000." in ablated
     assert "Post-norm is worse than pre-norm" in ablated
     read_long = (pages / "four_layer_gpt" / "index.md").read_text("utf-8")
-    assert "<code>gpt_learned</code> +1.280, <code>gpt_alibi</code> −0.128" in read_long
+    assert "<code>gpt_learned</code> +1.280 (+1.180 to +1.380) nats, a rise" in read_long
+    assert "<code>gpt_alibi</code> −0.056 (−0.156 to +0.044) nats, no clear change" in read_long
+    assert "trained anew, 150 steps each; none is the shipped checkpoint" in read_long
     assert "after 64 tokens the next one 6.4" in read_long
     sentences = (pages / "numpy_gpt" / "two_sentences" / "report.md").read_text("utf-8")
     assert "<b>sat" not in sentences
     assert "&lt;b&gt;sat" in sentences
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (0.5, "+0.500 (+0.450 to +0.550) nats, rises more."),
+        (-0.5, "−0.500 (−0.550 to −0.450) nats, rises less."),
+        (0.04, "+0.040 (−0.010 to +0.090) nats, no clear change."),
+    ],
+)
+def test_a_rise_is_compared_only_as_far_as_its_interval_goes(tmp_path, difference, said):
+    lengths(difference).save(tmp_path / "length_generalisation")
+    build_pages(tmp_path, family="four_layer_gpt")
+    page = (tmp_path / "length_generalisation" / "report.md").read_text("utf-8")
+    assert f"<code>gpt_learned</code> against <code>gpt_alibi</code>: {said}" in page
 
 
 def test_the_same_results_give_the_same_bytes(pages):
