@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -74,10 +76,17 @@ def kv_cache(
         rows.append({"stage": stage, **_measure(model, length, repeats=repeats, seed=seed)})
     notes = {
         "times": f"median of {repeats}, the two ways in turn, {torch.get_num_threads()} threads",
+        "machine": _machine(),
         "weights": "untrained: neither times nor sizes depend on them",
     }
     meta = {"command": command, "seed": seed, "versions": versions(), "notes": notes}
     return Result(name="kv_cache", tables={"tokens": make_table(TOKENS, rows)}, meta=meta)
+
+
+def _machine() -> str:
+    """What the times are of."""
+    processor = platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from lt_interp.methods.result import Result
 from lt_interp.report.markdown import code, plain, table
 from lt_interp.report.numbers import count, extremes, small
 from lt_interp.report.page import Drawing, Page
+from lt_interp.report.provenance import versions
 
 __all__ = ["KV_CACHE"]
 FIGURE = "time_and_memory.svg"
@@ -36,6 +37,8 @@ def _context(result: Result) -> dict[str, Any]:
         "tokens": table(headers, rows, align="lrrrrrr"),
         "notes": [plain(f"{name}: {text}") for name, text in notes.items()],
         "command": code(result.meta["command"]),
+        "seed": plain(str(result.meta["seed"])),
+        "versions": versions(result.meta),
         "figure": FIGURE,
     }
 

@@ -87,17 +87,21 @@ def _not_on_record(meta: dict[str, Any]) -> str:
 def how_made(meta: dict[str, Any]) -> dict[str, str]:
     """The parts of a page's last section, as markdown."""
     corpus = meta["corpus"]
-    versions = ", ".join(f"{plain(name)} {plain(v)}" for name, v in meta["versions"].items())
     return {
         "command": code(meta["command"]),
         "corpus": f"{code(corpus['name'])}, split {plain(corpus['split'])}, "
         f"sha256 {code(corpus['sha256'])}",
         "seed": plain(str(meta["seed"])),
-        "versions": versions,
+        "versions": versions(meta),
         "made_on": plain(str(meta["made_on"])),
         "notes": "\n".join(f"- {plain(note)}" for note in _notes(meta)),
         "checkpoints": _checkpoints(meta["models"]),
     }
+
+
+def versions(meta: dict[str, Any]) -> str:
+    """Of what the numbers can depend on."""
+    return ", ".join(f"{plain(name)} {plain(v)}" for name, v in meta["versions"].items())
 
 
 def _notes(meta: dict[str, Any]) -> list[str]:

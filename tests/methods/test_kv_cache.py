@@ -13,7 +13,8 @@ from lt_interp.stages import STAGES
 
 
 def test_the_same_logits_from_two_vectors_a_token_and_block() -> None:
-    table = kv_cache(("byte_gpt", "char_gpt"), lengths=(5, 40, 200), repeats=1).tables["tokens"]
+    result = kv_cache(("byte_gpt", "char_gpt"), lengths=(5, 40, 200), repeats=1)
+    table = result.tables["tokens"]
     # the byte model's context ends at 128
     assert list(zip(table["stage"], table["length"], strict=True)) == [
         ("byte_gpt", 5), ("byte_gpt", 40), ("char_gpt", 5), ("char_gpt", 40), ("char_gpt", 200),
@@ -22,6 +23,9 @@ def test_the_same_logits_from_two_vectors_a_token_and_block() -> None:
         config = STAGES[row.stage].config
         assert row.cache_bytes == 2 * config.n_layers * row.length * config.d_model * 4
         assert row.max_abs_logit_difference < 1e-5 * row.largest_logit
+    machine = result.meta["notes"]["machine"]  # a time without one says little
+    assert machine.endswith(torch.backends.cpu.get_cpu_capability())
+    assert " cores, " in machine
 
 
 @pytest.mark.parametrize("lengths", [(0, 5), (128,), ()])

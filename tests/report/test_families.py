@@ -108,7 +108,8 @@ def cache() -> Result:
          "largest_logit": 10.0}
         for stage in ("char_gpt", "gpt_learned") for n in (16, 64)
     ]  # fmt: skip
-    about = {"command": "python analyses/kv_cache.py", "notes": {"times": "median"}}
+    about = {"command": "python analyses/kv_cache.py", "notes": {"times": "median"}, "seed": 3,
+             "versions": {"torch": "2.13.0", "python": "3.11.7"}}  # fmt: skip
     return Result(name="kv_cache", tables={"tokens": pd.DataFrame(tokens)}, meta=about)
 
 
@@ -166,6 +167,8 @@ def test_pages_say_what_was_measured(pages):
     assert "<code>gpt_alibi</code> −0.056 (−0.156 to +0.044) nats, no clear change" in read_long
     assert "trained anew, 150 steps each; none is the shipped checkpoint" in read_long
     assert "after 64 tokens the next one 6.4" in read_long
+    times = (pages / "four_layer_gpt" / "kv_cache" / "report.md").read_text("utf-8")
+    assert "- Seed of weights and tokens: 3\n- Versions: torch 2.13.0, python 3.11.7\n" in times
     sentences = (pages / "numpy_gpt" / "two_sentences" / "report.md").read_text("utf-8")
     assert "<b>sat" not in sentences
     assert "&lt;b&gt;sat" in sentences
