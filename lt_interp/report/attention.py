@@ -23,6 +23,7 @@ from lt_interp.report.attention_tables import (
 )
 from lt_interp.report.markdown import code, listing, plain
 from lt_interp.report.page import Drawing, Page
+from lt_interp.report.provenance import of_ladder
 
 __all__ = ["ATTENTION"]
 
@@ -60,8 +61,12 @@ def _context(result: Result) -> dict[str, Any]:
     tables = result.tables
     scores, claims = tables["head_scores"], tables["claims"]
     heads = tables["heads"].assign(name=head_names(tables["heads"]))
+    ladder = of_ladder(tables["applies"]["stage"])
+    # what the article says of its own heatmaps is not said of another article's model
+    claims = claims if ladder else claims.iloc[:0]
     names = list(claims["claim"].drop_duplicates())
     return {
+        "of_ladder": ladder,
         "summary": text.summary_sentence(tables["heads"]),
         "heads": [text.head_sentence(head) for head in heads.itertuples()],
         "remarks": [
@@ -83,7 +88,9 @@ def _context(result: Result) -> dict[str, Any]:
                 text.broke_sentence(claims, names[1]),
             )
             if sentence
-        ],
+        ]
+        if names
+        else [],
         "claims": [{"claim": plain(name), "table": claims_table(claims, name)} for name in names],
         "rules": _rules(claims),
         "diagonal": bool(diagonal.stages_drawn(result)),

@@ -48,6 +48,7 @@ def _context(result: Result) -> dict[str, Any]:
     ladder, pairs = result.tables["ladder"], result.tables["pairs"]
     return {
         "of_ladder": of_ladder(ladder["stage"]),
+        "compared": bool(ladder["article_perplexity"].notna().any()),
         "best": text.best_sentence(ladder),
         "against_article": text.article_sentence(ladder),
         "order": text.order_sentence(pairs),

@@ -22,6 +22,7 @@ _COMPONENTS = (
     "token embedding", "position embedding", "attention", "feed-forward", "experts", "router",
     "LayerNorm", "unembedding",
 )  # fmt: skip
+_ARTICLES = ("the article's", "the article's said")
 SHORT_SAMPLE = 60  # characters of a sample that fit into the ladder's table
 
 
@@ -43,7 +44,18 @@ def ladder_table(ladder: pd.DataFrame, samples: pd.DataFrame) -> str:
                 perplexity(row.perplexity_last_token), millions(row.tokens_seen), ours, article,
             ]
         )  # fmt: skip
-    return table(headers, rows, align="lllrrrrrll")
+    return _table_of_known(headers, rows, align="lllrrrrrll")
+
+
+def _table_of_known(headers: list[str], rows: list[list[str]], *, align: str) -> str:
+    """A table without the article's columns where it says nothing of any stage."""
+    places = [
+        place
+        for place, header in enumerate(headers)
+        if header not in _ARTICLES or any(row[place] != MISSING for row in rows)
+    ]
+    headers, *rows = ([line[place] for place in places] for line in (headers, *rows))
+    return table(headers, rows, align="".join(align[place] for place in places))
 
 
 def scored_mark(scored_on: object) -> str:
@@ -126,7 +138,8 @@ def samples_table(samples: pd.DataFrame) -> str:
         ]
         for row in samples.itertuples()
     ]  # fmt: skip
-    return table(["stage", "prompt", "our model said", "the article's said"], rows, align="llll")
+    headers = ["stage", "prompt", "our model said", "the article's said"]
+    return _table_of_known(headers, rows, align="llll")
 
 
 def parameters_table(parameters: pd.DataFrame, ladder: pd.DataFrame) -> str:
@@ -141,7 +154,7 @@ def parameters_table(parameters: pd.DataFrame, ladder: pd.DataFrame) -> str:
              count(row.parameters), count(row.article_parameters)]
         )  # fmt: skip
     headers = ["stage", *(plain(component) for component in components), "total", "the article's"]
-    return table(headers, rows, align="l" + "r" * (len(headers) - 1))
+    return _table_of_known(headers, rows, align="l" + "r" * (len(headers) - 1))
 
 
 def _component_order(component: str) -> tuple[int, str]:

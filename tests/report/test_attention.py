@@ -170,6 +170,20 @@ def test_a_stage_without_attention_alone_still_makes_a_page(tmp_path):
     assert "svg" not in page
 
 
+def test_another_articles_model_has_nothing_that_the_ladders_article_claims(tmp_path):
+    whole = make([("byte_gpt", 0, 0)])
+    applies = [{"stage": "byte_gpt", "applies": True, "reason": None}]
+    claims = claim_rows().assign(value=None, verdict="not measured")
+    tables = {**whole.tables, "applies": pd.DataFrame(applies), "claims": claims}
+    Result(name="attention", tables=tables, meta=meta(["byte_gpt"])).save(tmp_path / "attention")
+    build_pages(tmp_path, family="numpy_gpt")
+    page = (tmp_path / "attention" / "report.md").read_text("utf-8")
+    assert "not measured" not in page
+    assert "The article" not in page
+    assert "computed by these rules" not in page
+    assert "\n## Every head\n" in page
+
+
 def test_summary_counts_the_kinds():
     assert text.summary_sentence(head_rows()) == (
         "Of 4 heads in 3 stages with attention, 1 gives the token itself half of the attention or "

@@ -12,6 +12,8 @@ from lt_interp.report.build import build_pages
 from lt_interp.report.markdown import code
 from lt_interp.stages import STAGES
 
+from .conftest import meta
+
 
 @pytest.fixture
 def saved(tmp_path, evolution, blindness):
@@ -114,6 +116,30 @@ def test_tables_of_the_page_hold_the_numbers_of_the_result(whole, evolution):
                    and "**" in one]  # fmt: skip
         assert f"**{row.perplexity:.{1 if row.perplexity >= 100 else 2}f}**" in line
         assert "55.0 M" in line
+
+
+def test_another_articles_model_has_no_place_for_the_ladders_figures(tmp_path, evolution):
+    result = evolution(["06_ffn"])
+    nothing = dict.fromkeys(["article_perplexity", "article_parameters", "article_scored_on"])
+    tables = {name: table.replace("06_ffn", "byte_gpt") for name, table in result.tables.items()}
+    tables["ladder"] = tables["ladder"].assign(**nothing)
+    tables["samples"] = tables["samples"].assign(article_sample=None)
+    tables |= {name: tables[name].iloc[:0] for name in ("pairs", "curves", "article_curves")}
+    foreign = dataclasses.replace(result, tables=tables, meta=meta(["byte_gpt"]))
+    foreign.save(tmp_path / "evolution")
+    build_pages(tmp_path, family="numpy_gpt")
+    page = (tmp_path / "evolution" / "report.md").read_text("utf-8")
+    assert "![Perplexity of every stage with 95% intervals](perplexity.svg)" in page
+    assert "## The model\n" in page
+    assert "| byte_gpt | 524,288 | 528,384 |" in page
+    for absent in (
+        "the article's",
+        "The article",
+        "The ladder",
+        "What each rung",
+        "Training curves",
+    ):
+        assert absent not in page
 
 
 def test_further_seeds_get_a_table_of_their_own(tmp_path, evolution):
