@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from lt_interp.corpus.windows import Rows
+from lt_interp.errors import InputError
 from lt_interp.methods.checkpoints import Checkpoint, provenance, versions
 from lt_interp.methods.evaluation import check_rows
 from lt_interp.methods.result import (
@@ -29,7 +30,7 @@ from lt_interp.methods.workers import Share, Workers, all_together, here
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.finite import finite_activations, require_finite
 from lt_interp.model.stage_model import StageModel
-from lt_interp.reading import place_in
+from lt_interp.reading import file_in, place_in
 
 LOGGER = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -152,10 +153,17 @@ class Study:
         return found
 
     def _kept(self, checkpoint: Checkpoint, columns: Mapping[str, Columns]) -> Result | None:
-        """What an earlier, interrupted run of this study found."""
-        if not self.keep or not (self._place(checkpoint) / RESULT).is_file():
+        """What an earlier, interrupted run of this study found; what is damaged is found anew."""
+        if not self.keep:
             return None
-        result = Result.load(self._place(checkpoint))
+        place = self._place(checkpoint)
+        if not file_in(place, RESULT).is_file():
+            return None
+        try:
+            result = Result.load(place)
+        except InputError as error:
+            LOGGER.warning("%s; %s is measured anew", error, checkpoint.name)
+            return None
         return result if has_columns(result, columns) else None
 
     def _place(self, checkpoint: Checkpoint) -> Path:

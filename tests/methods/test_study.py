@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,37 @@ def test_interrupted_and_begun_again_it_opens_only_what_is_left(
     assert again.opened == ["10_moe", "10_moe"]
     for name, table in whole.items():
         assert table.equals(tables[name])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: re.sub(r"\[\d+,", "[1,", text),  # another number of parameters
+        lambda text: "",
+    ],
+    ids=["truncated", "edited", "empty"],
+)
+def test_a_damaged_part_is_measured_anew(
+    damage: Callable[[str], str],
+    trained: Path,
+    rows: Rows,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = study(trained, rows, keep=tmp_path).each(Counting(), columns=COLUMNS)
+    (part,) = tmp_path.glob("04_attention-*/result.json")
+    kept = part.read_text(encoding="utf-8")
+    assert damage(kept) != kept
+    part.write_text(damage(kept), encoding="utf-8")
+    for opened in (["04_attention"], []):  # and kept again
+        again = Counting()
+        tables = study(trained, rows, keep=tmp_path).each(again, columns=COLUMNS)
+        assert again.opened == opened
+        assert tables["sizes"].equals(whole["sizes"])
+    (said,) = caplog.messages
+    assert str(part) in said
+    assert said.endswith("04_attention is measured anew")
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"options": {"prompts": ["a"]}}, {"name": "x"}])
