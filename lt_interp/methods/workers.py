@@ -199,7 +199,8 @@ class Workers:
     def _finished(self, pending: dict[Future[Any], int], report: Report) -> Iterator[Finished]:
         """What is finished within a moment, and the progress of the rest."""
         done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
+        # What went wrong comes last: it ends the run, and nothing that is finished is lost with it.
+        for future in sorted(done, key=lambda one: one.exception() is not None):
             place = pending.pop(future)
             yield Finished(place, *future.result())
         for place in pending.values():

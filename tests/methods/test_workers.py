@@ -7,6 +7,7 @@ import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ALL_COMPLETED
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
+from lt_interp.methods import workers
 from lt_interp.methods.analyze import analyze_into
 from lt_interp.methods.evolution import evolution
 from lt_interp.methods.workers import Workers, here
@@ -32,6 +34,11 @@ def product(item, share):
 
 def refused(item, share):
     raise InputError(f"item {item} cannot be read; choose another")
+
+def refused_at_3(item, share):
+    if item == 3:
+        raise InputError("item 3 cannot be read; choose another")
+    return item
 
 def killed(item, share):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -61,12 +68,12 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield importlib.import_module("work_of_processes")
 
 
-def found(workers: Workers, function: Any, items: list[int]) -> dict[int, Any]:
-    return {one.place: one.value for one in workers.run(function, items, lambda *_: None)}
+def found(w: Workers, function: Any, items: list[int]) -> dict[int, Any]:
+    return {one.place: one.value for one in w.run(function, items, lambda *_: None)}
 
 
-def interrupted(workers: Workers, function: Any) -> None:
-    for _ in workers.run(function, [1, 0, 0], lambda *_: None):
+def interrupted(w: Workers, function: Any) -> None:
+    for _ in w.run(function, [1, 0, 0], lambda *_: None):
         raise KeyboardInterrupt
 
 
@@ -84,8 +91,8 @@ def test_processes_give_what_this_process_gives_with_one_thread(work: Any) -> No
 
 
 def test_one_item_needs_no_process(work: Any) -> None:
-    with Workers(8) as workers:
-        assert list(found(workers, work.product, [3])) == [0]
+    with Workers(8) as w:
+        assert list(found(w, work.product, [3])) == [0]
         assert multiprocessing.active_children() == []
 
 
@@ -100,6 +107,19 @@ def test_what_goes_wrong_arrives_as_it_is_and_ends_the_rest(work: Any) -> None:
     with pytest.raises(KeyboardInterrupt), Workers(2) as w:
         interrupted(w, work.slow)
     assert multiprocessing.active_children() == []
+
+
+def test_what_is_finished_arrives_before_what_went_wrong(
+    work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # every item is finished before the first look
+    monkeypatch.setattr(workers, "FIRST_COMPLETED", ALL_COMPLETED)
+    monkeypatch.setattr(workers, "POLL_SECONDS", 600)
+    with Workers(2) as w:
+        arriving = w.run(work.refused_at_3, list(range(8)), lambda *_: None)
+        assert {next(arriving).value for _ in range(7)} == {0, 1, 2, 4, 5, 6, 7}
+        with pytest.raises(InputError, match="item 3 cannot be read"):
+            next(arriving)
 
 
 def test_progress_is_told_for_items_here() -> None:
@@ -119,9 +139,9 @@ def test_an_analysis_in_processes_keeps_its_parts_and_its_order(
 ) -> None:
     stages = [trained / name for name in ("01_bag_of_words", "03_bigram", "04_attention")]
     steps: list[tuple[int, int, str]] = []
-    with Workers(2) as workers:
+    with Workers(2) as w:
         result = analyze_into(
-            tmp_path, "evolution", stages, rows, seed=0, command="c", workers=workers,
+            tmp_path, "evolution", stages, rows, seed=0, command="c", workers=w,
             progress=lambda *step: steps.append(step),
         )  # fmt: skip
     alone = evolution(stages, rows)
