@@ -16,7 +16,6 @@ from lt_interp.cli.corpora import encode, is_single_file, open_stories, split_ru
 from lt_interp.cli.exits import INTERRUPTED
 from lt_interp.cli.outputs import require_writable
 from lt_interp.cli.progress import bar
-from lt_interp.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -83,8 +82,6 @@ def train(
 def _recipe(name: str, stage: Stage, epochs: float | None) -> Recipe:
     from lt_interp.training.recipe import recipe_for
 
-    if epochs is not None and not math.isfinite(epochs):
-        raise InputError(f"epochs must be a finite number above 0, not {epochs}")
     return recipe_for(name, stage.id, epochs=epochs)
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lt_interp.errors import InputError
 from lt_interp.stages import get_stage
 
 MOST_STEPS = 10**9  # of a run: years, so a slip of the keyboard
+
+# What the numbers of a recipe may be; a rate of 0 leaves those parameters as they began.
+_ABOVE_0 = ("epochs", "batch_rows", "lr", "validate_every", "log_every")
+_NOT_BELOW_0 = (
+    "lr_embed", "lr_unembed", "weight_decay", "warmup_steps", "clip_norm", "balance_weight",
+)  # fmt: skip
+_LEAST = {"max_steps": 1, "row_tokens": 2}  # where they are given: a row is read to predict one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +78,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
-        for name in ("epochs", "batch_rows", "lr", "validate_every", "log_every"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        self._check_choices()
+        self._check_numbers()
         if self.accumulate < 1 or self.batch_rows % self.accumulate:
             raise InputError(
                 f"accumulate must part batch_rows {self.batch_rows} equally, not {self.accumulate}"
@@ -82,6 +88,28 @@ class Recipe:
             raise InputError(f"decay_share must be above 0 and at most 1, not {self.decay_share}")
         if self.validate_every % self.log_every:
             raise InputError("validate_every must be a multiple of log_every")
+
+    def _check_choices(self) -> None:
+        for name, type_ in get_type_hints(type(self)).items():
+            if get_origin(type_) is Literal and getattr(self, name) not in get_args(type_):
+                allowed = ", ".join(map(repr, get_args(type_)))
+                raise InputError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
+
+    def _check_numbers(self) -> None:
+        for name in _ABOVE_0:
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be above 0 and finite, not {getattr(self, name)}")
+        for name in _NOT_BELOW_0:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be 0 or more and finite, not {getattr(self, name)}")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be {least} or more, not {value}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(
+                f"betas must be two numbers of 0 or more and below 1, not {self.betas}"
+            )
 
     def total_steps(self, n_rows: int) -> int:
         """Steps of the whole run over a corpus of so many rows."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from lt_interp.article import article
 from lt_interp.errors import InputError
 from lt_interp.stages import LADDER, STAGES
-from lt_interp.training.recipe import recipe_for
+from lt_interp.training.recipe import Recipe, recipe_for
 from lt_interp.training.run_folder import read_card, shipped_checkpoints, shipped_folder
 
 
@@ -136,12 +137,53 @@ def test_steps_of_a_corpus() -> None:
         ({"lr": 0.0}, "lr must be above 0"),
         ({"lr": float("nan")}, "lr must be above 0"),
         ({"decay_share": 0.0}, "decay_share must be above 0"),
+        ({"decay_share": float("nan")}, "decay_share must be above 0"),
         ({"validate_every": 7}, "multiple of log_every"),
+        ({"epochs": float("inf")}, "epochs must be above 0 and finite, not inf"),
+        ({"lr": -1e-3}, "lr must be above 0"),
+        ({"lr_embed": -1e-3}, r"lr_embed must be 0 or more and finite, not -0\.001"),
+        ({"lr_unembed": float("nan")}, "lr_unembed must be 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay must be 0 or more"),
+        ({"warmup_steps": -5}, "warmup_steps must be 0 or more and finite, not -5"),
+        ({"clip_norm": -1.0}, "clip_norm must be 0 or more"),
+        ({"balance_weight": float("inf")}, "balance_weight must be 0 or more and finite, not inf"),
+        ({"max_steps": 0}, "max_steps must be 1 or more, not 0"),
+        ({"row_tokens": 1}, "row_tokens must be 2 or more, not 1"),
+        ({"betas": (0.9, 1.0)}, r"betas must be two numbers .* below 1, not \(0\.9, 1\.0\)"),
+        ({"betas": (-0.1, 0.9)}, "betas must be"),
+        ({"betas": (0.9, float("nan"))}, "betas must be"),
     ],
 )
-def test_a_recipe_that_cannot_run(changes: dict[str, float], message: str) -> None:
+def test_a_recipe_that_cannot_run(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         recipe_for("ladder", "06_ffn", **changes)
+
+
+def refusal(name: str, value: Any) -> str:
+    """What a recipe says of a value that annotations, checked while tests run, would refuse."""
+    recipe = recipe_for("ladder", "06_ffn")
+    object.__setattr__(recipe, name, value)
+    with pytest.raises(InputError) as caught:
+        recipe.__post_init__()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["optimizer", "schedule", "initialisation", "precision"])
+def test_a_choice_that_there_is_not(name: str) -> None:
+    choices = get_args(get_type_hints(Recipe)[name])
+    for choice in choices:
+        assert getattr(recipe_for("ladder", "06_ffn", **{name: choice}), name) == choice
+    allowed = ", ".join(map(repr, choices))
+    assert refusal(name, "xavier") == f"{name} is 'xavier'; allowed: {allowed}"
+
+
+def test_betas_are_two() -> None:
+    assert refusal("betas", (0.9,)).startswith("betas must be two numbers")
+
+
+def test_a_rate_of_zero_and_no_clipping_can_run() -> None:
+    off = dict.fromkeys(("lr_embed", "lr_unembed", "weight_decay", "clip_norm"), 0.0)
+    assert recipe_for("ladder", "06_ffn", **off, warmup_steps=0).to_dict().items() >= off.items()
 
 
 def test_an_unknown_recipe() -> None:
