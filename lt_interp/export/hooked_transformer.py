@@ -17,8 +17,6 @@ from lt_interp.export.beyond import why_not_written
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 
-LAST_RELEASE = "3.9.0"
-
 
 def why_not_hooked_transformer(config: ModelConfig) -> str | None:
     """Why that class cannot hold a model's weights as they are; `None` if it can."""

@@ -114,8 +114,6 @@ def story_difference(
     counts: Int[np.ndarray, " story"],
     *,
     seed: int,
-    draws: int = DRAWS,
-    level: float = LEVEL,
 ) -> Interval:
     """Paired difference per token, first minus second, of two sums over the same tokens.
 
@@ -126,8 +124,6 @@ def story_difference(
         second: The same under another.
         counts: Tokens summed within each story.
         seed: Of the resampling.
-        draws: How many resampled sets.
-        level: Share of draws between the interval's ends.
 
     Returns:
         One difference (`k` is 1); an interval that excludes 0 separates the two.
@@ -135,7 +131,7 @@ def story_difference(
     Raises:
         ValueError: As `story_bootstrap`.
     """
-    return story_bootstrap((first - second)[:, None], counts, seed=seed, draws=draws, level=level)
+    return story_bootstrap((first - second)[:, None], counts, seed=seed)
 
 
 def story_totals(
@@ -175,8 +171,6 @@ def story_ratios(
     bottom: Float[np.ndarray, "story k"],
     *,
     seed: int,
-    draws: int = DRAWS,
-    level: float = LEVEL,
 ) -> Interval:
     """Sums of `top` over sums of `bottom`, column by column.
 
@@ -187,8 +181,6 @@ def story_ratios(
         top: What is summed above the line, within each story.
         bottom: What is summed below it, none negative.
         seed: Of the resampling.
-        draws: How many resampled sets.
-        level: Share of draws between the interval's ends.
 
     Returns:
         nan for a column whose lower sum is zero, and for the ends of a column to which fewer than
@@ -202,10 +194,9 @@ def story_ratios(
     if several.any():
         above, below = above[:, several], below[:, several]
         drawn = [
-            _divide(times @ above, times @ below)
-            for times in story_draws(len(above), seed=seed, draws=draws)
+            _divide(times @ above, times @ below) for times in story_draws(len(above), seed=seed)
         ]
-        ends = [(1 - level) / 2, (1 + level) / 2]
+        ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
         low[several], high[several] = np.nanquantile(np.concatenate(drawn), ends, axis=0)
     return Interval(estimate=estimate, low=low, high=high, n_stories=int(counted.sum()))
 

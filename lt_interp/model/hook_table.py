@@ -47,30 +47,6 @@ def hook_table(config: ModelConfig) -> list[Hook]:
     ]
 
 
-def shape_of(hook: Hook, config: ModelConfig, *, batch: int, pos: int) -> tuple[int, ...]:
-    """The size of every axis of a hook for an input of `batch` rows of `pos` tokens.
-
-    Example:
-        >>> shape_of(Hook("x", "batch pos d_model", ""), ModelConfig(), batch=2, pos=5)
-        (2, 5, 128)
-    """
-    sizes = {
-        "batch": batch,
-        "pos": pos,
-        "query": pos,
-        "key": pos,
-        "head": config.n_heads,
-        "expert": config.experts.count if config.experts else 0,
-        "d_model": config.d_model,
-        "d_head": config.d_head,
-        "d_mlp": config.d_mlp,
-        "d_in": config.window * config.d_model,
-        "d_vocab": config.d_vocab,
-        "1": 1,
-    }
-    return tuple(sizes[axis] for axis in hook.shape.split())
-
-
 def _block(config: ModelConfig, block: str) -> list[Hook]:
     stream = "batch pos d_model"
     hooks: list[Hook] = []

@@ -49,8 +49,9 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(part.W_U)
 
 
-def initialise_normal(model: nn.Module, generator: torch.Generator, *, std: float = 0.02) -> None:
-    """GPT-2's deviation for every matrix and embedding, N(0, std), biases zero."""
+def initialise_normal(model: nn.Module, generator: torch.Generator) -> None:
+    """GPT-2's deviation for every matrix and embedding, N(0, 0.02), biases zero."""
+    std = 0.02
     for embedding in _embeddings(model):
         nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, _ in _linear_maps(model):

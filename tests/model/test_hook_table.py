@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lt_interp.model.hook_table import hook_table, shape_of
+from lt_interp.model.hook_table import hook_table
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
+
+from .hook_shapes import shape_of
 
 Build = Callable[..., StageModel]
 FLAGS = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in")

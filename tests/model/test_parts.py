@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from lt_interp.errors import InputError
 from lt_interp.model.config import PRE_NORM_RESIDUAL, ModelConfig, Wiring
-from lt_interp.model.hook_table import hook_table, shape_of
+from lt_interp.model.hook_table import hook_table
 from lt_interp.model.initialisation import initialise_fan_in, initialise_normal
 from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
 from lt_interp.model.parts.norm import RMSNorm
 from lt_interp.model.stage_model import StageModel
+
+from .hook_shapes import shape_of
 
 SMALL = ModelConfig(
     d_vocab=50, n_ctx=16, d_model=24, n_layers=2, n_heads=3, d_mlp=40, wiring=PRE_NORM_RESIDUAL

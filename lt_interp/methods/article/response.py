@@ -45,20 +45,19 @@ class Beginnings:
     n_bridge: int
 
 
-def draw_beginnings(rows: Rows, *, seed: int, max_stories: int = MAX_STORIES) -> Beginnings:
+def draw_beginnings(rows: Rows, *, seed: int) -> Beginnings:
     """Take stories that are long enough and exchange their beginnings in a circle.
 
     Args:
         rows: The stories; where they are narrower than 72 tokens, everything is shortened to fit.
         seed: Of the draw and of the exchange.
-        max_stories: How many stories at most.
     """
     n_prompt = min(PROMPT_TOKENS, 4 * rows.width // 9)
     n_bridge = n_prompt * BRIDGE_TOKENS // PROMPT_TOKENS
     width = 2 * n_prompt + n_bridge
     lengths = np.diff(np.append(rows.story_starts, rows.tokens.size))
     long_enough = np.flatnonzero(lengths >= width)
-    order = np.random.default_rng(seed).permutation(long_enough)[: max_stories if n_prompt else 0]
+    order = np.random.default_rng(seed).permutation(long_enough)[: MAX_STORIES if n_prompt else 0]
     starts = rows.story_starts[order]
     flat = rows.tokens.reshape(-1)
     own = flat[starts[:, None] + np.arange(width)].astype(np.int64)

@@ -11,7 +11,7 @@ from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 
 PERIODS = (8, 16, 50)
-SEQUENCES = 64
+SEQUENCES = 64  # a period
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,16 +88,13 @@ def draw_sample(rows: Rows, *, width: int, n_rows: int, eos_id: int, seed: int) 
     )
 
 
-def random_repeats(
-    ids: Int[np.ndarray, " id"], *, width: int, seed: int, n: int = SEQUENCES
-) -> tuple[Repeats, ...]:
+def random_repeats(ids: Int[np.ndarray, " id"], *, width: int, seed: int) -> tuple[Repeats, ...]:
     """Sequences of random ids for every period: nothing but repetition is to be found in them.
 
     Args:
         ids: What is drawn from, each as likely as another.
         width: Longest sequence; periods are `PERIODS`, or less where ids or width are few.
         seed: Of the draw.
-        n: How many sequences a period.
 
     Raises:
         InputError: No period of 2 or more is possible.
@@ -110,12 +107,12 @@ def random_repeats(
         )
     rng = np.random.default_rng([seed, 1])
     return tuple(
-        _repeats(ids, period, n, rng) for period in sorted({min(p, longest) for p in PERIODS})
+        _repeats(ids, period, rng) for period in sorted({min(p, longest) for p in PERIODS})
     )
 
 
-def _repeats(ids: Int[np.ndarray, " id"], period: int, n: int, rng: np.random.Generator) -> Repeats:
-    drawn = np.stack([rng.choice(ids, 2 * period, replace=False) for _ in range(n)])
+def _repeats(ids: Int[np.ndarray, " id"], period: int, rng: np.random.Generator) -> Repeats:
+    drawn = np.stack([rng.choice(ids, 2 * period, replace=False) for _ in range(SEQUENCES)])
     second = drawn[:, period:].astype(np.int64)
     return Repeats(
         period=period,

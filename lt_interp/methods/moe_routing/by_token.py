@@ -118,9 +118,7 @@ def wilson(
     return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
 
 
-def token_rows(
-    one: Tallied, name: Callable[[int], str], *, seed: int, least: int = LEAST
-) -> list[dict[str, Any]]:
+def token_rows(one: Tallied, name: Callable[[int], str], *, seed: int) -> list[dict[str, Any]]:
     """A row for every token with enough decisions.
 
     `expert` is the one that gets most of the token's decisions, as in the article's rule; `p` is
@@ -131,9 +129,8 @@ def token_rows(
         one: A set of decisions.
         name: The text of a token id.
         seed: Of the resampling of stories.
-        least: Decisions that a token needs.
     """
-    found = token_stories(one, least=least)
+    found = token_stories(one)
     if not len(found.ids):
         return []
     favoured, n = found.shares.argmax(axis=1), found.counts
