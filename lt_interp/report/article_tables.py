@@ -9,7 +9,7 @@ import pandas as pd
 from lt_interp.figures.labels import stage_label, step_name
 from lt_interp.figures.perplexity import LAST_TOKEN
 from lt_interp.methods.significance import FDR
-from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.markdown import code, plain, short_sample, table
 from lt_interp.report.numbers import (
     MINUS,
     MISSING,
@@ -21,8 +21,6 @@ from lt_interp.report.numbers import (
     published,
     small,
 )
-
-SHORT_SAMPLE = 60  # characters of a sample that fit into a table
 
 
 def claims_table(claims: pd.DataFrame) -> str:
@@ -112,19 +110,14 @@ def evolution_table(evolution: pd.DataFrame) -> str:
             code(row["stage"]), plain(step_name(row["stage"])), plain(row["adds"] or MISSING),
             published(row["article_perplexity"]),
             f"**{perplexity(row['perplexity'])}**", ends(row["low"], row["high"]),
-            plain(row["scored_on"]), _sample(row["article_sample"]), _sample(row["sample"]),
+            plain(row["scored_on"]),
+            short_sample(row["article_sample"]), short_sample(row["sample"]),
         ]
         for row in evolution.to_dict("records")
     ]  # fmt: skip
     headers = ["stage", "step", "what we added", "the article's perplexity", "ours",
                "95% interval", "scored on", "the article's model said", "ours said"]  # fmt: skip
     return table(headers, rows, align="lllrrrlll")
-
-
-def _sample(text: Any) -> str:
-    if pd.isna(text):
-        return MISSING
-    return code(text) if len(text) <= SHORT_SAMPLE else code(text[:SHORT_SAMPLE]) + "…"
 
 
 def ngrams_table(predictions: pd.DataFrame) -> str:

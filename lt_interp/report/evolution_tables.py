@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lt_interp.figures.labels import main_runs, other_runs, stage_label, step_name
-from lt_interp.report.markdown import code, plain, table
+from lt_interp.report.markdown import code, plain, short_sample, table
 from lt_interp.report.numbers import (
     MISSING,
     count,
@@ -23,7 +23,6 @@ _COMPONENTS = (
     "LayerNorm", "unembedding",
 )  # fmt: skip
 _ARTICLES = ("the article's", "the article's said")
-SHORT_SAMPLE = 60  # characters of a sample that fit into the ladder's table
 
 
 def ladder_table(ladder: pd.DataFrame, samples: pd.DataFrame) -> str:
@@ -71,13 +70,7 @@ def _evolution_sample(samples: pd.DataFrame, stage: str) -> tuple[str, str]:
     own = pd.concat([own[own["article_sample"].notna()], own])
     if not len(own):
         return MISSING, MISSING
-    return _cut(own["sample"].iloc[0]), _cut(own["article_sample"].iloc[0])
-
-
-def _cut(sample: str | None) -> str:
-    if sample is None or pd.isna(sample):
-        return MISSING
-    return code(sample) if len(sample) <= SHORT_SAMPLE else code(sample[:SHORT_SAMPLE]) + "…"
+    return short_sample(own["sample"].iloc[0]), short_sample(own["article_sample"].iloc[0])
 
 
 def seeds_table(ladder: pd.DataFrame) -> str:

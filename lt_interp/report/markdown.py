@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
 
 from lt_interp.figures.visible import visible
+from lt_interp.report.numbers import MISSING
+
+SHORT_SAMPLE = 60  # characters of a sample in a table
 
 # What markdown, GitHub or a site generator reads as more than itself, inside a line. An underscore
 # within a word is itself, and so is a colon before a space.
@@ -29,6 +35,13 @@ def code(text: str) -> str:
         '<code>·a&#124;b</code>'
     """
     return f"<code>{plain(text)}</code>"
+
+
+def short_sample(sample: Any) -> str:
+    """What a stage wrote, as much of it as a table's cell has room for; a dash for nothing."""
+    if pd.isna(sample):
+        return MISSING
+    return code(sample) if len(sample) <= SHORT_SAMPLE else code(sample[:SHORT_SAMPLE]) + "…"
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> str:
