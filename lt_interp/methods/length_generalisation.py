@@ -22,7 +22,7 @@ from lt_interp.methods.workers import Share, Workers, do_all
 from lt_interp.stages import get_stage
 from lt_interp.training.checkpoint import load
 from lt_interp.training.loop import Data, train
-from lt_interp.training.recipe import recipe_for
+from lt_interp.training.recipe import MANY, recipe_for
 from lt_interp.training.validation import row_losses
 
 STAGES = ("gpt_learned", "gpt_alibi", "gpt_rope")
@@ -239,7 +239,7 @@ def _train_and_score(
 ) -> Float[np.ndarray, "row pos"]:
     """The loss of every prediction of one stage, in nats."""
     recipe = recipe_for(
-        "ladder", stage, row_tokens=TRAINED + 1, batch_rows=BATCH_ROWS, epochs=float(10**6),
+        "ladder", stage, row_tokens=TRAINED + 1, batch_rows=BATCH_ROWS, epochs=MANY,
         max_steps=steps, validate_every=50, log_every=10,
     )  # fmt: skip
     train_rows, validation = (_rows(corpus, name, TRAINED + 1) for name in ("train", "validation"))

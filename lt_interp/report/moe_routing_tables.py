@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -169,7 +170,7 @@ def information_table(information: pd.DataFrame) -> str:
          MISSING if pd.isna(row.null_mean) else f"{row.null_mean:.4f}",
          MISSING if pd.isna(row.corrected) else f"{row.corrected:.4f}",
          ends(row.low, row.high, lambda value: f"{value:.4f}"),
-         MISSING if pd.isna(row.corrected) else f"{row.corrected / 0.6931471805599453:.4f}",
+         MISSING if pd.isna(row.corrected) else f"{row.corrected / math.log(2):.4f}",
          percent(row.corrected_share_of_entropy), small(row.p)]
         for row in information.itertuples()
     ]  # fmt: skip

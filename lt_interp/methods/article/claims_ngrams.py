@@ -50,14 +50,16 @@ def _no_gain(evidence: Evidence) -> Finding:
     row = evidence.gain(BAG_POSITION, by=LAST_TOKEN)
     everywhere = evidence.gain(BAG_POSITION)
     factor = math.exp(row["difference_nats"])
+    before, after = (published_perplexity(stage) for stage in (BAG, BAG_POSITION))
     return Finding(
         value=row["difference_nats"], low=row["low"], high=row["high"], unit="nats a last token",
         n=int(row["n_stories"]), n_of="stories",
         verdict=within(row["low"], row["high"], MARGIN_NATS),
         reason=f"perplexity on the last token of each of {int(row['n_tokens'])} rows changes by "
-        f"the factor {factor:.3f}, where all prefixes are equally long (the article: from 270.8 to "
-        f"271.3); over every position the loss changes by {everywhere['difference_nats']:+.4f} "
-        "nats, where the mean of the position vectors tells how long the prefix is",
+        f"the factor {factor:.3f}, where all prefixes are equally long (the article: from "
+        f"{before:.1f} to {after:.1f}); over every position the loss changes by "
+        f"{everywhere['difference_nats']:+.4f} nats, where the mean of the position "
+        "vectors tells how long the prefix is",
     )  # fmt: skip
 
 
@@ -67,7 +69,8 @@ def _fresh_start(evidence: Evidence) -> Finding:
     before, low, high = numbers(bag, LAST, f"{LAST}_low", f"{LAST}_high")
     now, now_low, now_high = numbers(bigram, EVERY, f"{EVERY}_low", f"{EVERY}_high")
     difference, highest = math.log(now / before), math.log(now_high / low)
-    published = math.log(published_perplexity(BAG) / published_perplexity(BIGRAM))
+    then, since = published_perplexity(BAG), published_perplexity(BIGRAM)
+    published = math.log(then / since)
     everywhere = math.log(now / numbers(bag, EVERY)[0])
     times = head_start(evidence, BIGRAM)
     return Finding(
@@ -75,8 +78,8 @@ def _fresh_start(evidence: Evidence) -> Finding:
         n=int(bigram["n_stories"]), n_of="stories",
         verdict=as_trained(gain(difference, highest, published=published), times),
         reason=f"perplexity goes from {before:.1f} on the last token of each row to {now:.1f} at "
-        "every position, which is what the article compared (270.8 and 35.8); the interval takes "
-        "the far ends of both; at every position in both the loss changes by "
+        f"every position, which is what the article compared ({then:.1f} and {since:.1f}); "
+        "the interval takes the far ends of both; at every position in both the loss changes by "
         f"{everywhere:+.3f} nats; one run of each{unequal_clause(times)}",
     )  # fmt: skip
 
