@@ -12,13 +12,14 @@ from matplotlib.ticker import PercentFormatter
 from lt_interp.figures.labels import stage_label
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, SECOND, legend_below
 from lt_interp.methods.result import Result
-
-RANDOM, UNTRAINED, EMBEDDINGS = (
-    "random router", "untrained stage, random router", "embeddings alone, own router"
-)  # fmt: skip
-TOKEN_SHARE = "information of the token, share of entropy"
-OVER_SHARE = "share of decisions by tokens over 80%"
-POOLED = "pooled"
+from lt_interp.methods.routing_names import (
+    OVER_SHARE,
+    POOLED,
+    RANDOM,
+    TOKEN_SHARE,
+    UNTRAINED,
+    WITHOUT_CONTEXT,
+)
 
 
 def run_label(stage: str, seed: Any) -> str:
@@ -76,7 +77,7 @@ def _panel(ax: Axes, result: Result, statistic: str) -> None:
         ax.hlines(y + shift, some["null_low"], some["null_high"], color=colour, linewidth=5,
                   alpha=0.55, label=label.format(draws))  # fmt: skip
         ax.plot(some["null_mean"], y + shift, "|", color=colour, markersize=11, markeredgewidth=2.5)
-    alone = found.loc[[(*line, EMBEDDINGS) for line in lines]]
+    alone = found.loc[[(*line, WITHOUT_CONTEXT) for line in lines]]
     ax.plot(alone["null_mean"], y, "D", color=ARTICLE, markersize=7, markerfacecolor="white",
             markeredgewidth=2, label="its own router on embeddings alone")  # fmt: skip
     ax.plot(alone["value"], y, "o", color=OURS, markersize=9, label="its own router")

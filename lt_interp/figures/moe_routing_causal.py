@@ -10,15 +10,14 @@ from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.moe_routing_words import STYLES
 from lt_interp.figures.save import NEUTRAL, legend_below
 from lt_interp.methods.result import Result
-
-OTHER = "sent to the other expert"
+from lt_interp.methods.routing_names import OTHER_EXPERT
 
 
 def shown(result: Result) -> pd.DataFrame:
     """The first run of every stage, tokens sent to the other expert."""
     causal = result.tables["causal"]
     first = main_runs(causal)["checkpoint"]
-    return causal[causal["checkpoint"].isin(first) & (causal["intervention"] == OTHER)]
+    return causal[causal["checkpoint"].isin(first) & (causal["intervention"] == OTHER_EXPERT)]
 
 
 def panels(result: Result) -> tuple[int, int]:

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from lt_interp.figures.labels import main_runs
-from lt_interp.figures.moe_routing import POOLED, run_label
+from lt_interp.figures.moe_routing import run_label
 from lt_interp.figures.save import ARTICLE, NEUTRAL, OURS, legend_below, plain_log_axis
 from lt_interp.figures.visible import label
 from lt_interp.methods.result import Result
+from lt_interp.methods.routing_names import POOLED
 
 COLOURS = (OURS, ARTICLE, NEUTRAL)
 MARKERS = ("o", "s", "^")

@@ -10,6 +10,7 @@ from lt_interp.figures import moe_routing_causal as causal
 from lt_interp.figures import moe_routing_tokens as token_figure
 from lt_interp.figures import moe_routing_words as words
 from lt_interp.methods.result import Result
+from lt_interp.methods.routing_names import AGREEMENT, KAPPA, N_DISCOVERIES, N_OVER, TOKEN_SHARE
 from lt_interp.report import moe_routing_tables as tables
 from lt_interp.report import moe_routing_text as text
 from lt_interp.report import moe_routing_words_text as words_text
@@ -92,10 +93,10 @@ def _tables(result: Result) -> dict[str, str]:
     nulls = found["nulls"]
     return {
         "origin_table": tables.origin_table(found["origin"]),
-        "share_table": tables.nulls_table(nulls, overview.TOKEN_SHARE, percent),
-        "over_table": tables.nulls_table(nulls, text.N_OVER, _rounded),
-        "found_table": tables.nulls_table(nulls, text.N_DISCOVERIES, _rounded),
-        "kappa_table": tables.agreement_with_embeddings_table(nulls, text.AGREEMENT, text.KAPPA),
+        "share_table": tables.nulls_table(nulls, TOKEN_SHARE, percent),
+        "over_table": tables.nulls_table(nulls, N_OVER, _rounded),
+        "found_table": tables.nulls_table(nulls, N_DISCOVERIES, _rounded),
+        "kappa_table": tables.agreement_with_embeddings_table(nulls, AGREEMENT, KAPPA),
         "counts_table": tables.counts_table(found["counts"]),
         "tokens_table": tables.tokens_table(found["tokens"]),
         "labelings_table": tables.labelings_table(found["labelings"]),

@@ -9,13 +9,19 @@ from typing import Any
 import pandas as pd
 
 from lt_interp.figures.labels import main_runs
-from lt_interp.figures.moe_routing import EMBEDDINGS, POOLED, RANDOM, UNTRAINED, run_label
+from lt_interp.figures.moe_routing import run_label
+from lt_interp.methods.routing_names import (
+    POOLED,
+    RANDOM,
+    SHUFFLED,
+    TOKEN_ALONE,
+    UNTRAINED,
+    WITHOUT_CONTEXT,
+)
 from lt_interp.report.markdown import code, plain, table
-from lt_interp.report.moe_routing_text import SHUFFLED
 from lt_interp.report.numbers import MISSING, count, ends, nats, percent, small, with_ends
 
 TOP_TOKENS = 8
-TOKEN_ALONE = "token embedding alone, own router"
 
 
 def run(row: Any) -> str:
@@ -50,7 +56,7 @@ def nulls_table(nulls: pd.DataFrame, statistic: str, form: Callable[[Any], str])
             with_ends(random["null_mean"], random["null_low"], random["null_high"], form),
             small(random["p"]),
             with_ends(fresh["null_mean"], fresh["null_low"], fresh["null_high"], form),
-            form(of.loc[EMBEDDINGS, "null_mean"]), form(of.loc[SHUFFLED, "null_mean"]),
+            form(of.loc[WITHOUT_CONTEXT, "null_mean"]), form(of.loc[SHUFFLED, "null_mean"]),
         ])  # fmt: skip
     headers = ["run", "layer", "its own router", "random routers (95%)", "p",
                "untrained stage, random routers (95%)", "own router, embeddings alone",

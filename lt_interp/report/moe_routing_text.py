@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lt_interp.figures.moe_routing import (
-    EMBEDDINGS,
+from lt_interp.methods.routing_names import (
+    AGREEMENT,
+    KAPPA,
+    N_OVER,
     OVER_SHARE,
     POOLED,
     RANDOM,
+    SHUFFLED,
     TOKEN_SHARE,
     UNTRAINED,
+    WITHOUT_CONTEXT,
 )
 from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import count, nats, percent, small
 from lt_interp.report.text import name
 
-SHUFFLED = "shuffled in the corpus"
-KAPPA = "the same, beyond chance (kappa)"
-AGREEMENT = "decisions that the embeddings alone give too"
-N_OVER = "tokens over 80%"
-N_DISCOVERIES = "discoveries"
 GATED = "10_moe_gated"
 
 
@@ -154,7 +153,7 @@ def untrained_sentence(nulls: pd.DataFrame, stage: str) -> str:
 
 def embeddings_sentence(nulls: pd.DataFrame, stage: str) -> str:
     """Is there more specialisation than the embeddings alone would give?"""
-    mine = _cases(nulls, stage, TOKEN_SHARE, EMBEDDINGS)
+    mine = _cases(nulls, stage, TOKEN_SHARE, WITHOUT_CONTEXT)
     more, less = int((mine["difference_low"] > 0).sum()), int((mine["difference_high"] < 0).sum())
     n = len(mine)
     if more == n:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lt_interp.methods.routing_names import FREQUENCY
 from lt_interp.methods.significance import FDR
 from lt_interp.report.markdown import code
 from lt_interp.report.moe_routing_text import cases
@@ -101,7 +102,7 @@ def seeds_sentence(agreement: pd.DataFrame, stage: str) -> str:
 
 def feelings_sentence(feelings: pd.DataFrame, stage: str) -> str:
     """Do feeling words go to one expert more than others of the same frequency?"""
-    mine = feelings[(feelings["stage"] == stage) & (feelings["matched_by"] == "frequency")]
+    mine = feelings[(feelings["stage"] == stage) & (feelings["matched_by"] == FREQUENCY)]
     if mine.empty:
         return f"{name(stage)}: too few feeling words occur often enough to ask."
     found = int((mine["q"] <= FDR).sum())

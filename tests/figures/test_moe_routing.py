@@ -10,20 +10,19 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from lt_interp.figures.moe_routing import (
-    EMBEDDINGS,
-    OVER_SHARE,
-    RANDOM,
-    TOKEN_SHARE,
-    UNTRAINED,
-    run_label,
-    specialisation,
-)
+from lt_interp.figures.moe_routing import run_label, specialisation
 from lt_interp.figures.moe_routing_causal import other_expert
 from lt_interp.figures.moe_routing_tokens import token_shares
 from lt_interp.figures.moe_routing_words import article_words
 from lt_interp.figures.save import style
 from lt_interp.methods.result import Result
+from lt_interp.methods.routing_names import (
+    OVER_SHARE,
+    RANDOM,
+    TOKEN_SHARE,
+    UNTRAINED,
+    WITHOUT_CONTEXT,
+)
 
 RUNS = (("10_moe", "10_moe", 0), ("10_moe-seed1", "10_moe", 1), ("10_moe_gated", "10_moe_gated", 0))
 
@@ -39,7 +38,7 @@ def result() -> Result:
         {"layer": layer, "null": null, "statistic": statistic, "value": 0.6,
          "null_mean": 0.4 + 0.1 * place, "null_low": 0.3, "null_high": 0.7, "n_draws": 20}
         for layer in ("0", "1", "pooled")
-        for place, null in enumerate((RANDOM, UNTRAINED, EMBEDDINGS))
+        for place, null in enumerate((RANDOM, UNTRAINED, WITHOUT_CONTEXT))
         for statistic in (TOKEN_SHARE, OVER_SHARE)
     ]  # fmt: skip
     tokens = [

@@ -146,17 +146,10 @@ def test_a_claim_turns_with_the_saved_number(
 
 def test_words_of_other_analyses_are_still_theirs() -> None:
     """The claims look rows up by these; renamed there, they would silently not be testable."""
-    from lt_interp.methods.article import claims_attention, claims_experts, feelings
+    from lt_interp.methods.article import claims_attention
     from lt_interp.methods.attention import claims as attention
-    from lt_interp.methods.moe_routing import decisions, matched_words, other_routers, summaries
 
     assert claims_attention.SELF in attention.SELF
     assert claims_attention.BROKE in attention.BROKE
     assert claims_attention.EXAMPLES in attention.EXAMPLES
     assert attention.OVERALL == "overall"
-    assert claims_experts.INFORMATION == summaries.TOKEN_SHARE
-    assert claims_experts.POOLED == decisions.POOLED
-    assert claims_experts.SHUFFLED == other_routers.SHUFFLED
-    assert claims_experts.RANDOM == other_routers.RANDOM
-    assert feelings.BY_FREQUENCY == matched_words.FREQUENCY
-    assert feelings.BY_CLASS == matched_words.CLASS_TOO

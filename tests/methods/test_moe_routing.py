@@ -18,9 +18,10 @@ from lt_interp.methods.moe_routing import moe_routing
 from lt_interp.methods.moe_routing.decisions import collect
 from lt_interp.methods.moe_routing.embeddings import embedding_inputs
 from lt_interp.methods.moe_routing.origin import gradient_rows
-from lt_interp.methods.moe_routing.other_routers import AGREEMENT, KAPPA, other_routers
+from lt_interp.methods.moe_routing.other_routers import other_routers
 from lt_interp.methods.moe_routing.random_router import counted, decided, random_routers
 from lt_interp.methods.result import Result
+from lt_interp.methods.routing_names import AGREEMENT, KAPPA
 
 from .moe_stages import by_parity, stage
 

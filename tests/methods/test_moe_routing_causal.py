@@ -11,7 +11,8 @@ from transformer_lens.hook_points import HookPoint
 
 from lt_interp.corpus.simple_tokenizers import ByteTokenizer
 from lt_interp.corpus.windows import Rows
-from lt_interp.methods.moe_routing.causal import OTHER, causal_rows
+from lt_interp.methods.moe_routing.causal import causal_rows
+from lt_interp.methods.routing_names import OTHER_EXPERT
 
 from .moe_stages import by_parity, stage
 
@@ -53,8 +54,8 @@ def test_of_a_class_only_its_tokens_are_sent_elsewhere(
     for layer in ("0", "1"):
         after = losses([(f"blocks.{layer}.mlp.hook_expert_indices", send)])
         expected = (after - losses([])).mean().item()
-        assert_allclose(change[(layer, OTHER, "verb")], expected, atol=1e-6)
-    assert change[("0", OTHER, "verb")] != change[("0", OTHER, "all")]
+        assert_allclose(change[(layer, OTHER_EXPERT, "verb")], expected, atol=1e-6)
+    assert change[("0", OTHER_EXPERT, "verb")] != change[("0", OTHER_EXPERT, "all")]
 
 
 def test_one_expert_for_all_changes_nothing_where_it_serves_all(

@@ -30,14 +30,9 @@ from lt_interp.methods.moe_routing.routed import Routed
 from lt_interp.methods.moe_routing.shuffles import position_bins, shuffled_counts
 from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
-from lt_interp.methods.moe_routing.summaries import (
-    N_DISCOVERIES,
-    N_OVER,
-    TOKEN_SHARE,
-    common_tokens,
-    summarise,
-)
+from lt_interp.methods.moe_routing.summaries import common_tokens, summarise
 from lt_interp.methods.moe_routing.tally import tallied
+from lt_interp.methods.routing_names import N_DISCOVERIES, N_OVER, TOKEN_SHARE
 
 D_VOCAB, N_STORIES, ROW = 60, 80, 50
 

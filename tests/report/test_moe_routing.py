@@ -14,6 +14,15 @@ from lt_interp.corpus.sources import Corpus
 from lt_interp.corpus.windows import open_rows
 from lt_interp.methods.moe_routing import moe_routing
 from lt_interp.methods.result import Result
+from lt_interp.methods.routing_names import (
+    AGREEMENT,
+    KAPPA,
+    N_OVER,
+    RANDOM,
+    SHUFFLED,
+    TOKEN_SHARE,
+    WITHOUT_CONTEXT,
+)
 from lt_interp.model.stage_model import StageModel
 from lt_interp.report import moe_routing_text as text
 from lt_interp.report import moe_routing_words_text as words_text
@@ -100,7 +109,7 @@ def test_a_result_without_experts_is_a_page_that_says_so(measured: Result, tmp_p
     assert MOE_ROUTING.headline(none) == "No stage with experts was measured."
 
 
-def nulls(*cases: tuple[float, float, float, float], null: str = text.RANDOM) -> pd.DataFrame:
+def nulls(*cases: tuple[float, float, float, float], null: str = RANDOM) -> pd.DataFrame:
     """Value, mean and middle 95% of random routers, a layer each."""
     return pd.DataFrame([
         {"stage": "10_moe", "layer": str(layer), "statistic": statistic, "null": null,
@@ -108,7 +117,7 @@ def nulls(*cases: tuple[float, float, float, float], null: str = text.RANDOM) ->
          "q": 0.5 if low <= value <= high else 0.01, "difference_low": value - mean - 0.03,
          "difference_high": value - mean + 0.03}
         for layer, (value, mean, low, high) in enumerate(cases)
-        for statistic in (text.TOKEN_SHARE, text.AGREEMENT, text.KAPPA)
+        for statistic in (TOKEN_SHARE, AGREEMENT, KAPPA)
     ])  # fmt: skip
 
 
@@ -136,7 +145,7 @@ def test_what_remains_turns_with_the_numbers() -> None:
 def test_more_than_the_embeddings_is_said_only_where_it_is() -> None:
     def said(*pairs: tuple[float, float]) -> str:
         cases = [(value, mean, 0.0, 1.0) for value, mean in pairs]
-        both = [nulls(*cases, null=text.EMBEDDINGS), nulls(*cases)]
+        both = [nulls(*cases, null=WITHOUT_CONTEXT), nulls(*cases)]
         return text.embeddings_sentence(pd.concat(both), "10_moe")
 
     assert ": No." in said((0.5, 0.8), (0.4, 0.9))
@@ -215,9 +224,9 @@ def test_the_rule_is_said_to_fail_where_one_expert_has_the_load() -> None:
 
     def said(shuffled: float) -> str:
         rows = [
-            {"stage": "10_moe", "layer": "0", "statistic": text.N_OVER, "null": null,
+            {"stage": "10_moe", "layer": "0", "statistic": N_OVER, "null": null,
              "null_mean": mean}
-            for null, mean in ((text.RANDOM, 21.4), (text.SHUFFLED, shuffled))
+            for null, mean in ((RANDOM, 21.4), (SHUFFLED, shuffled))
         ]  # fmt: skip
         return text.rule_sentence(counts, pd.DataFrame(rows), "10_moe")
 

@@ -18,12 +18,10 @@ from lt_interp.methods.article.runs import (
     judging,
 )
 from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.routing_names import POOLED, RANDOM, SHUFFLED, TOKEN_SHARE
 from lt_interp.methods.significance import FDR, false_discovery_q
 from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, at_most_in_part, yes
 
-POOLED = "pooled"
-INFORMATION = "information of the token, share of entropy"
-SHUFFLED, RANDOM = "shuffled in the corpus", "random router"
 MOST_WORDS = 0.8
 BARELY, RATHER = 0.25, 0.5
 OTHERS = "the run whose numbering was fitted to the article is left out"
@@ -35,7 +33,7 @@ def _emerged(evidence: Evidence) -> Finding:
         "stage", "checkpoint", "layer", "null", "statistic", "value", "null_mean", "p", "n_draws",
     )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "nulls", needed)
-    table = table[(table["stage"] == MOE) & (table["statistic"] == INFORMATION)]
+    table = table[(table["stage"] == MOE) & (table["statistic"] == TOKEN_SHARE)]
     table = table[table["layer"].astype(str) != POOLED].dropna(subset=["p"])
     shuffled, random = (table[table["null"] == null] for null in (SHUFFLED, RANDOM))
     if shuffled.empty or random.empty:

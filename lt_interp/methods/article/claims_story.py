@@ -13,10 +13,11 @@ from lt_interp.methods.article.evidence import Evidence
 from lt_interp.methods.article.runs import ANALYSIS
 from lt_interp.methods.article.saved import numbers, one_row
 from lt_interp.methods.claims import Claim, NotMeasured
+from lt_interp.methods.routing_names import POOLED
 from lt_interp.methods.significance import FDR, false_discovery_q
 from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, all_of, at_most_in_part
 
-MOE, POOLED = "10_moe", "pooled"
+MOE = "10_moe"
 STORY = ("name", "verb", "noun", "adjective")
 STRUCTURE = ("function word", "punctuation")
 PERMUTATIONS = 9_999

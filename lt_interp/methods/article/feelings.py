@@ -12,11 +12,11 @@ from lt_interp.methods.article.runs import (
     doubt,
 )
 from lt_interp.methods.claims import NotMeasured
+from lt_interp.methods.routing_names import FREQUENCY
 from lt_interp.methods.significance import FDR, false_discovery_q
 from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, at_most_in_part
 
 MOE = "10_moe"
-BY_FREQUENCY, BY_CLASS = "frequency", "frequency and class"
 
 
 def who_cares(evidence: Evidence) -> Finding:
@@ -27,7 +27,7 @@ def who_cares(evidence: Evidence) -> Finding:
     )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "feeling_words", needed)
     rows = table[table["stage"] == MOE].dropna(subset=["q", "random_routers_as_far"])
-    if not (rows["matched_by"] == BY_FREQUENCY).any():
+    if not (rows["matched_by"] == FREQUENCY).any():
         raise NotMeasured("too few feeling words were routed here")
     cases = _cases(rows, common_numbers(evidence))
     one_run = cases["checkpoint"].nunique() == 1

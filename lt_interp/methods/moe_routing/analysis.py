@@ -14,7 +14,6 @@ from lt_interp.methods.moe_routing import across_models, article_words, load, ma
 from lt_interp.methods.moe_routing.by_token import LEAST, TOKENS
 from lt_interp.methods.moe_routing.causal import CAUSAL, CAUSAL_ROWS, causal_rows
 from lt_interp.methods.moe_routing.decisions import (
-    POOLED,
     Decisions,
     collect,
     rows_needed,
@@ -28,7 +27,6 @@ from lt_interp.methods.moe_routing.information import (
 from lt_interp.methods.moe_routing.nulls import NULLS, null_rows
 from lt_interp.methods.moe_routing.other_routers import (
     OWN_ROUTERS,
-    RANDOM,
     other_routers,
 )
 from lt_interp.methods.moe_routing.routed import sent_by_story, sets
@@ -37,6 +35,7 @@ from lt_interp.methods.moe_routing.streamed import classes_of, describe, texts_o
 from lt_interp.methods.moe_routing.tally import Tally
 from lt_interp.methods.moe_routing.together import compared
 from lt_interp.methods.result import Progress, Result
+from lt_interp.methods.routing_names import POOLED, RANDOM
 from lt_interp.methods.study import Share, Study
 from lt_interp.methods.workers import Workers
 from lt_interp.model.config import ModelConfig

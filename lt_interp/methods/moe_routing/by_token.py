@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lt_interp.methods.moe_routing.decisions import POOLED
 from lt_interp.methods.moe_routing.resampling import resampled_ratios
 from lt_interp.methods.moe_routing.story_test import effective_stories, story_p_values
 from lt_interp.methods.moe_routing.tally import Tallied
+from lt_interp.methods.routing_names import POOLED
 from lt_interp.methods.significance import FDR, false_discovery_q
 
 LEAST = 100  # decisions of a token that the article asks for

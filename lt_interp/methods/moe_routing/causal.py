@@ -15,6 +15,7 @@ from transformer_lens.hook_points import HookPoint
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.moe_routing.decisions import special_ids
+from lt_interp.methods.routing_names import OTHER_EXPERT
 from lt_interp.methods.statistics import story_means
 from lt_interp.methods.token_classes import CLASSES
 from lt_interp.model.stage_model import StageModel
@@ -27,7 +28,6 @@ CAUSAL = {
     "n_stories": int,
 }  # fmt: skip
 ALL = "all"  # layers, or classes of tokens
-OTHER = "sent to the other expert"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Intervention:
     Attributes:
         layer: `"0"`, `"1"`, ... or `"all"`.
         layers: The layers it changes.
-        expert: The one that serves them all; `None` for `OTHER`, which adds 1 to the number of
-            each token's expert and begins again at 0 after the last.
+        expert: The one that serves them all; `None` for `OTHER_EXPERT`, which adds 1 to the
+            number of each token's expert and begins again at 0 after the last.
         n_experts: In a layer.
     """
 
@@ -50,7 +50,7 @@ class Intervention:
     @property
     def name(self) -> str:
         """What is done to the tokens."""
-        return OTHER if self.expert is None else f"all to expert {self.expert}"
+        return OTHER_EXPERT if self.expert is None else f"all to expert {self.expert}"
 
     def hooks(self, where: Bool[Tensor, "row pos"]) -> list[tuple[str, Callable[..., Tensor]]]:
         """What makes it happen to the tokens of `where`."""

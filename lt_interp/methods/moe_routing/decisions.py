@@ -20,7 +20,6 @@ from lt_interp.model.stage_model import StageModel
 
 BATCH_ROWS = 16
 NONE = -1  # no token or no decision stands there
-POOLED = "pooled"  # the name of all layers together
 
 
 class _DecidedError(Exception):

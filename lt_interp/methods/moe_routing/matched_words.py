@@ -18,9 +18,9 @@ from lt_interp.methods.moe_routing.matching import (
     permutation_test,
 )
 from lt_interp.methods.moe_routing.tally import Tallied
+from lt_interp.methods.routing_names import CLASS_TOO, FREQUENCY
 
 LEAST_WORD = 20  # decisions of a word in a layer: its share is then known to about 0.1
-FREQUENCY, CLASS_TOO = "frequency", "frequency and class"
 
 FEELINGS = {
     "layer": str, "matched_by": str, "expert": int, "feeling_share": float, "matched_share": float,

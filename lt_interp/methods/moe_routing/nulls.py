@@ -8,20 +8,23 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lt_interp.methods.moe_routing.decisions import POOLED
 from lt_interp.methods.moe_routing.information import entropy_nats, mutual_information_nats
 from lt_interp.methods.moe_routing.other_routers import (
-    RANDOM,
-    TOKEN_ALONE,
-    WITHOUT_CONTEXT,
     Found,
     OtherRouters,
 )
 from lt_interp.methods.moe_routing.routed import Routed
 from lt_interp.methods.moe_routing.story_groups import ends, left_out_counts
 from lt_interp.methods.moe_routing.streamed import token_share_left_out
-from lt_interp.methods.moe_routing.summaries import TOKEN_SHARE, common_tokens, summarise
+from lt_interp.methods.moe_routing.summaries import common_tokens, summarise
 from lt_interp.methods.moe_routing.tally import Tallied
+from lt_interp.methods.routing_names import (
+    POOLED,
+    RANDOM,
+    TOKEN_ALONE,
+    TOKEN_SHARE,
+    WITHOUT_CONTEXT,
+)
 from lt_interp.methods.significance import false_discovery_q
 
 NULLS = {

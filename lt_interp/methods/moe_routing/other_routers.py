@@ -10,18 +10,18 @@ from lt_interp.methods.moe_routing.embeddings import embedding_inputs
 from lt_interp.methods.moe_routing.random_router import counted, decided, random_routers
 from lt_interp.methods.moe_routing.routed import routed
 from lt_interp.methods.moe_routing.shuffles import position_bins, shuffled_counts
+from lt_interp.methods.routing_names import (
+    AGREEMENT,
+    KAPPA,
+    RANDOM,
+    SHUFFLED,
+    SHUFFLED_BINS,
+    TOKEN_ALONE,
+    UNTRAINED,
+    WITHOUT_CONTEXT,
+    WITHOUT_CONTEXT_RANDOM,
+)
 from lt_interp.model.stage_model import StageModel
-
-SHUFFLED = "shuffled in the corpus"
-SHUFFLED_BINS = "shuffled within position bins"
-RANDOM = "random router"
-UNTRAINED = "untrained stage, random router"
-WITHOUT_CONTEXT = "embeddings alone, own router"
-WITHOUT_CONTEXT_RANDOM = "embeddings alone, random router"
-TOKEN_ALONE = "token embedding alone, own router"
-
-AGREEMENT = "decisions that the embeddings alone give too"
-KAPPA = "the same, beyond chance (kappa)"
 
 # Random routers in the trained stage for one elsewhere: their p values must stay small after the
 # correction for a dozen layers and runs.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from lt_interp.methods.moe_routing.decisions import POOLED, Decisions
+from lt_interp.methods.moe_routing.decisions import Decisions
+from lt_interp.methods.routing_names import POOLED
 
 Labels = tuple[tuple[int, ...], ...]
 """For each layer the new number of every expert: `((0, 1), (1, 0))` exchanges layer 1's two."""

@@ -27,8 +27,9 @@ from lt_interp.methods.moe_routing.information import (
     told_by,
 )
 from lt_interp.methods.moe_routing.story_groups import ends
-from lt_interp.methods.moe_routing.summaries import TOKEN_SHARE, common_tokens, summarise
+from lt_interp.methods.moe_routing.summaries import common_tokens, summarise
 from lt_interp.methods.moe_routing.tally import Tallied, Tally
+from lt_interp.methods.routing_names import TOKEN_SHARE
 from lt_interp.methods.token_classes import token_classes
 from lt_interp.model.stage_model import StageModel
 

@@ -12,13 +12,14 @@ from lt_interp.methods.moe_routing.by_token import RULE, token_stories
 from lt_interp.methods.moe_routing.information import entropy_nats, mutual_information_nats
 from lt_interp.methods.moe_routing.story_test import story_p_values
 from lt_interp.methods.moe_routing.tally import Tallied
+from lt_interp.methods.routing_names import (
+    LARGEST_LOAD,
+    N_DISCOVERIES,
+    N_OVER,
+    OVER_SHARE,
+    TOKEN_SHARE,
+)
 from lt_interp.methods.significance import FDR
-
-LARGEST_LOAD = "largest load"
-TOKEN_SHARE = "information of the token, share of entropy"
-N_OVER = "tokens over 80%"
-OVER_SHARE = "share of decisions by tokens over 80%"
-N_DISCOVERIES = "discoveries"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lt_interp.methods.moe_routing.contingency import Contingency, summed
-from lt_interp.methods.moe_routing.decisions import NONE, POOLED, Decisions
+from lt_interp.methods.moe_routing.decisions import NONE, Decisions
 from lt_interp.methods.moe_routing.margins import MARGINS, margins
 from lt_interp.methods.moe_routing.routed import Labels, Routed
 from lt_interp.methods.moe_routing.story_tokens import StoryTokens
+from lt_interp.methods.routing_names import POOLED
 
 TOKEN = "token"
 PREVIOUS = "previous token"
