@@ -141,8 +141,8 @@ def cache_folder() -> Path:
 
     It can be deleted at any time.
     """
-    if "LT_INTERP_CACHE" in os.environ:
-        return Path(os.environ["LT_INTERP_CACHE"])
+    if own := os.environ.get("LT_INTERP_CACHE"):
+        return Path(own)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "lt_interp"
 

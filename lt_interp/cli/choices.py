@@ -81,19 +81,19 @@ def chosen_stages(
 
 
 def chosen_config(stage: str) -> tuple[str, ModelConfig]:
-    """A stage's id and its model: of the stage as it is listed, or of a checkpoint's folder.
+    """A stage's id and its model: of the stage as it is listed, else of a checkpoint.
 
     Raises:
         InputError: There is no such stage, or the folder holds no checkpoint.
     """
-    if not Path(stage).is_dir():
-        from lt_interp.stages import get_stage
+    from lt_interp.stages import STAGES, get_stage
+    from lt_interp.training.run_folder import find_checkpoint, read_config, shipped_checkpoints
 
+    if stage in STAGES or not (Path(stage).is_dir() or stage in shipped_checkpoints()):
         return get_stage(stage).id, get_stage(stage).config
     from lt_interp.model.config import ModelConfig
-    from lt_interp.training.run_folder import read_config
 
-    stored = read_config(Path(stage))
+    stored = read_config(find_checkpoint(stage))
     return stored["stage"], ModelConfig.from_dict(stored["model"])
 
 

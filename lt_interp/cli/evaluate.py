@@ -8,7 +8,7 @@ import typer
 
 from lt_interp.cli.choices import LARGEST_SEED, CorpusName, Device, chosen_checkpoints
 from lt_interp.cli.console import note, print_json, print_table
-from lt_interp.cli.corpora import encode, open_stories
+from lt_interp.cli.corpora import encode, open_split
 from lt_interp.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def evaluate(
     """Score stages on a corpus, every position, with a 95% interval by story."""
     with bar("looking for checkpoints"):
         checkpoints = chosen_checkpoints(stages, all_=all_, family=family, device=device)
-    stories = open_stories(corpus, split=split)
+    stories = open_split(corpus, split=split)
     found = [_score(checkpoint, stories, context, seed=seed) for checkpoint in checkpoints]
     note(f"{stories.name} ({stories.split}): {stories.n_stories:,} stories")
     if as_json:

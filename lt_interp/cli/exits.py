@@ -32,7 +32,8 @@ class ExitStatus(TyperGroup):
         """
         try:
             value = super().invoke(ctx)
-            sys.stdout.flush()  # a full disk or a closed pipe shows here, not after the last line
+            if sys.stdout:  # there is none where it was closed before the start
+                sys.stdout.flush()  # a full disk or a closed pipe shows here, not after the end
         except InputError as error:
             raise _exit(str(error), BAD_INPUT) from None
         except KeyboardInterrupt:

@@ -131,6 +131,11 @@ def _read_txt(path: Path) -> Iterator[str]:
         while line := file.readline(LARGEST_STORY_BYTES):
             offset += len(line)
             lines.append(line)
+            if b"\r" + DELIMITER.encode() in line:
+                raise InputError(
+                    f"{path} ends its lines with carriage returns alone, so its stories cannot be "
+                    "told apart; end them with line feeds"
+                )
             if offset - start > LARGEST_STORY_BYTES:
                 raise InputError(_too_long(f"{path}, from byte {start}"))
             if line.strip() == DELIMITER.encode():

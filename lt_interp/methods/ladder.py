@@ -8,12 +8,12 @@ from typing import Any, TypedDict
 
 from lt_interp.article import article_stage
 from lt_interp.methods.parameter_table import parameter_table
-from lt_interp.model.config import ModelConfig
 from lt_interp.stages import FAMILIES, STAGES
 from lt_interp.training.run_folder import (
     read_card,
     shipped_checkpoints,
     shipped_folder,
+    stored_shapes,
 )
 
 
@@ -24,7 +24,8 @@ class Rung(TypedDict):
         id: Name of the stage, or of the checkpoint where it is a further one.
         family: Whose article the stage is from.
         adds: What the stage adds to the one it grows from; of a further checkpoint, its seed too.
-        parameters: By the formulas of its parts, which count what is stored: no weight is opened.
+        parameters: Counted from the shapes of its stored weights; of a stage that is not shipped,
+            by the formulas of its parts.
         tokens_seen: Tokens predicted in training.
         perplexity: Of every position of the validation split it was trained beside, by token: what
             reads bytes or characters has a smaller one than what reads words.
@@ -80,15 +81,11 @@ def _untrained(name: str) -> Rung:
         id=name,
         family=STAGES[name].family,
         adds=STAGES[name].adds,
-        parameters=_n_parameters(STAGES[name].config),
+        parameters=parameter_table(STAGES[name].config)[-1].parameters,
         tokens_seen=None,
         perplexity=None,
         article_perplexity=article_stage(name).get("perplexity"),
     )
-
-
-def _n_parameters(config: ModelConfig) -> int:
-    return parameter_table(config)[-1].parameters
 
 
 def _trained(run: _Run) -> Rung:
@@ -99,7 +96,7 @@ def _trained(run: _Run) -> Rung:
         id=run.name,
         family=run.family,
         adds=f"{STAGES[stage].adds if run.family else ''}{further}",
-        parameters=_n_parameters(ModelConfig.from_dict(run.card["identity"]["model"])),
+        parameters=sum(map(math.prod, stored_shapes(shipped_folder(run.name)).values())),
         tokens_seen=run.card["tokens_seen"],
         perplexity=None if loss is None else math.exp(loss),
         article_perplexity=article_stage(stage).get("perplexity"),

@@ -202,8 +202,11 @@ class ModelConfig:
         """The same model for sequences of up to `n_ctx` tokens, if its own are shorter.
 
         Raises:
-            InputError: Its positions are learned, so it has none for tokens beyond its context.
+            InputError: `n_ctx` is below 1, or positions are learned, so that there are none for
+                tokens beyond its context.
         """
+        if n_ctx < 1:
+            raise InputError(f"n_ctx must be 1 or more, not {n_ctx}")
         if n_ctx > self.n_ctx and self.embeds_positions:
             raise InputError(
                 f"positions are learned up to {self.n_ctx} tokens, and there is no vector for the "

@@ -27,7 +27,7 @@ class Generation:
     @fused()
     def generate(
         self,
-        input: str | Int[Tensor, "batch pos"],
+        input: str | list[str] | Int[Tensor, "batch pos"],
         max_new_tokens: int = 40,
         *,
         temperature: float = 0.8,
@@ -44,7 +44,7 @@ class Generation:
         inputs, so the last position of all is one that training never reaches.
 
         Args:
-            input: A text, or ids.
+            input: A text, texts of one length in tokens, or ids.
             max_new_tokens: Tokens to add, at most.
             temperature: Divides the logits; 0 takes the likeliest token.
             top_k: Sample among this many likeliest tokens.
@@ -57,7 +57,7 @@ class Generation:
             prepend_bos: Put `<eos>` before a text.
 
         Returns:
-            Text for text, ids [batch pos] for ids; prompt included.
+            Text for a text, ids [batch pos] for texts and ids; prompt included.
 
         Raises:
             InputError: An option is out of range, or the input does not fit the model.
@@ -66,6 +66,8 @@ class Generation:
             raise InputError(f"max_new_tokens must be 0 or more, not {max_new_tokens}")
         check_sampling(temperature, top_k, top_p)
         tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)  # type: ignore[attr-defined]
+        if isinstance(input, list):
+            self._refuse_unequal(input)
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
         done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
@@ -81,6 +83,15 @@ class Generation:
             if stop_at_eos and done.all():
                 break
         return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
+
+    def _refuse_unequal(self, texts: list[str]) -> None:
+        """Refuse texts that `<pad>` would have to fill: the model would go on after it."""
+        lengths = {len(self.tokenizer.encode(text)) for text in texts}  # type: ignore[attr-defined]
+        if len(lengths) > 1:
+            raise InputError(
+                f"the texts have {', '.join(map(str, sorted(lengths)))} tokens; to be continued "
+                "together they need as many each: give them one at a time"
+            )
 
     def _past(self, length: int) -> Past | None:
         """Where to keep keys and values; nowhere without attention, or while hooks are in use."""

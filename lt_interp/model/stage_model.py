@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.ActivationCache import ActivationCache
 from transformer_lens.hook_points import HookPoint
+from transformer_lens.utilities import Slice
 
 from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.errors import InputError
@@ -92,7 +93,6 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         self,
         input: str | list[str] | Int[Tensor, "batch pos"] | Int[Tensor, "pos"],
         return_type: ReturnType = "logits",
-        *,
         loss_per_token: bool = False,
         prepend_bos: bool | None = None,
     ) -> Any:
@@ -193,6 +193,8 @@ class StageModel(Text, Weights, Generation, NamedHooks):
             The model's output and the cache. `remove_batch_dim` takes the batch axis off the cache.
         """
         remove_batch_dim = kwargs.pop("remove_batch_dim", False)
+        heads_apart = self.cfg.use_attn_in or self.cfg.use_split_qkv_input
+        cut_after = Slice.unwrap(kwargs.pop("pos_slice", None) if heads_apart else None)
         input_ = self.input_to_tokens(
             model_args[0] if model_args else kwargs.pop("input"),
             prepend_bos=kwargs.pop("prepend_bos", None),
@@ -200,25 +202,20 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         output, cache = super().run_with_cache(
             input_, *model_args[1:], remove_batch_dim=remove_batch_dim, **kwargs
         )
+        for name, activation in cache.items():  # HookedRootModule would cut inputs' head axis
+            by_head = name.removesuffix("_grad").endswith(("hook_attn_scores", "hook_pattern"))
+            cache[name] = cut_after.apply(activation, dim=1 + by_head - remove_batch_dim)
         if not return_cache_object:
             return output, cache
         kind = ActivationCache if self.config.has_stream else StreamlessCache
         return output, kind(cache, self, has_batch_dim=not remove_batch_dim)
 
-    def to(self, *args: Any, **kwargs: Any) -> StageModel:
-        """Move or cast as any module, and keep `cfg.device` and `cfg.dtype` true."""
-        super().to(*args, **kwargs)
+    def _apply(self, fn: Any, recurse: bool = True) -> StageModel:
+        """Whatever moves or casts a module ends here: keep `cfg.device` and `cfg.dtype` true."""
+        super()._apply(fn, recurse)
         self.cfg.device = str(self.W_E.device)
         self.cfg.dtype = self.W_E.dtype
         return self
-
-    def cuda(self, device: Any = None) -> StageModel:
-        """Move to a CUDA device, and keep `cfg.device` true."""
-        return self.to("cuda" if device is None else torch.device("cuda", device))
-
-    def cpu(self) -> StageModel:
-        """Move to the processor, and keep `cfg.device` true."""
-        return self.to("cpu")
 
     def __repr__(self) -> str:
         """What it is, in a few lines instead of a tree of modules."""

@@ -103,18 +103,22 @@ class Text:
         prepend_bos: bool | None = None,
         padding_side: Literal["left", "right"] = "right",
     ) -> list[str] | list[list[str]]:
-        """The text of each token by itself, for labels: a list, or one a row for a batch."""
-        strings = self._need_tokenizer().str_tokens
+        """The text of each token by itself, for labels: a list, or one a row for a batch.
+
+        Raises:
+            InputError: An id is not in the vocabulary.
+        """
+        label = self.to_single_str_token
         if isinstance(input, list) and input and isinstance(input[0], str):
             rows = [self.to_tokens(text, prepend_bos, truncate=False)[0] for text in input]
-            return [[strings[id] for id in row.tolist()] for row in rows]
+            return [[label(id) for id in row.tolist()] for row in rows]
         if isinstance(input, str):
             ids = self.to_tokens(input, prepend_bos, padding_side, truncate=False)[0]
         else:
             ids = torch.as_tensor(input)
         if ids.ndim == 2 and ids.shape[0] != 1:
-            return [[strings[id] for id in row] for row in ids.tolist()]
-        return [strings[id] for id in ids.reshape(-1).tolist()]
+            return [[label(id) for id in row] for row in ids.tolist()]
+        return [label(id) for id in ids.reshape(-1).tolist()]
 
     def to_single_token(self, string: str) -> int:
         """The id of a text that is one token.

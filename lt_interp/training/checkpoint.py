@@ -81,7 +81,7 @@ def load(
     require_fitting(config, folder)
     if sha256_file(file_in(folder, WEIGHTS)) != card["weights_sha256"]:
         raise InputError(f"{folder / WEIGHTS} is not the file that {CARD} describes; restore it")
-    config = config.lengthened(n_ctx or config.n_ctx)
+    config = config.lengthened(config.n_ctx if n_ctx is None else n_ctx)
     tokenizer = find_tokenizer(folder, card["tokenizer"]["sha256"])
     model = StageModel(config, tokenizer=tokenizer, name=stored["stage"])
     load_weights(model, folder)

@@ -113,18 +113,18 @@ class Recipe:
 
     def total_steps(self, n_rows: int) -> int:
         """Steps of the whole run over a corpus of so many rows."""
-        steps = math.floor(self.epochs * (n_rows // self.batch_rows))
+        steps = self.epochs * (n_rows // self.batch_rows)
         if steps < 1:
             raise InputError(
                 f"{n_rows} rows make no batch of {self.batch_rows} rows in {self.epochs} epochs; "
                 "take a larger corpus, more epochs or a smaller batch"
             )
-        steps = min(steps, self.max_steps or steps)
+        steps = min(steps, self.max_steps or math.inf)
         if steps > MOST_STEPS:
             raise InputError(
                 f"{self.epochs:g} epochs are more than {MOST_STEPS:,} steps; take fewer epochs"
             )
-        return steps
+        return math.floor(steps)
 
     def lr_scale(self, step: int, total_steps: int) -> float:
         """The learning rate of a step as a share of its peak.

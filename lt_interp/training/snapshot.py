@@ -117,18 +117,22 @@ def _sha256(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
 
 def refuse_other_run(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise `InputError` if a folder belongs to a run with other settings, naming them."""
-
-    def told(key: str) -> str:
-        values = found.get(key), wanted.get(key)
-        if any(isinstance(value, dict) for value in values):
-            return key
-        hint = ", set by OMP_NUM_THREADS" if key == "threads" else ""
-        return f"{key}: {values[0]} there, {values[1]} now{hint}"
-
-    keys = sorted(found.keys() | wanted.keys())
-    differing = [key for key in keys if found.get(key) != wanted.get(key)]
+    differing = _differing(found, wanted)
     if differing:
         raise InputError(
-            f"{folder} holds another run (it differs in {', '.join(map(told, differing))}); "
+            f"{folder} holds another run (it differs in {', '.join(differing)}); "
             "choose another --out, or delete the folder to start over"
         )
+
+
+def _differing(found: dict[str, Any], wanted: dict[str, Any], within: str = "") -> list[str]:
+    """What two settings differ in, with both values, settings of settings one by one."""
+    told = []
+    for key in sorted(found.keys() | wanted.keys()):
+        there, now = found.get(key), wanted.get(key)
+        if isinstance(there, dict) and isinstance(now, dict):
+            told += _differing(there, now, f"{within}{key}.")
+        elif there != now:
+            hint = ", set by OMP_NUM_THREADS" if key == "threads" else ""
+            told.append(f"{within}{key}: {there} there, {now} now{hint}")
+    return told

@@ -265,6 +265,13 @@ def test_output_where_nothing_can_be_written(
     assert list(tmp_path.iterdir()) == [kept]
 
 
+def test_epochs_beyond_any_number_of_steps(run: Any, stories_file: Path, tmp_path: Path) -> None:
+    words = ["train", "03_bigram", "--corpus", stories_file, "--out", tmp_path / "runs"]
+    result = run(*words, "--epochs", "1e308")
+    assert result.exit_code == 2
+    assert "more than 1,000,000,000 steps" in result.stderr.splitlines()[-1]
+
+
 def test_a_run_of_other_settings_is_left_alone(
     run: Any, runs: Path, stories_file: Path, characters: Path
 ) -> None:
@@ -274,7 +281,7 @@ def test_a_run_of_other_settings_is_left_alone(
         "--epochs", "2", "--out", runs,
     )  # fmt: skip
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "holds another run (it differs in recipe)" in result.stderr.splitlines()[-1]
+    assert "holds another run (it differs in recipe.epochs: " in result.stderr.splitlines()[-1]
     assert (runs / "03_bigram" / "model.safetensors").read_bytes() == weights
 
 

@@ -79,6 +79,7 @@ def test_hooks_lists_the_table_of_the_stage_as_it_is(run: Any, runs: Path) -> No
         where = "all" if len(ids) == len(STAGES) else ", ".join(ids)
         assert cells == [hook.name, hook.shape, hook.meaning, hook.opt_in or "always", where]
     assert run("hooks", runs / "04_attention").stdout == run("hooks", "04_attention").stdout
+    assert run("hooks", "10_moe-seed1").stdout == run("hooks", "10_moe").stdout
 
 
 def test_evaluate_as_json_agrees_with_the_model_asked_row_by_row(
@@ -125,6 +126,17 @@ def test_evaluate_scores_the_validation_split_of_a_folder(
     (tmp_path / "train.txt").write_text("Another story.", encoding="utf-8")
     words = ["evaluate", runs / "03_bigram", "--json", "--corpus"]
     assert run(*words, tmp_path).stdout == run(*words, stories_file).stdout
+
+
+def test_a_part_of_a_single_file_is_said_to_be_one(
+    run: Any, runs: Path, stories_file: Path
+) -> None:
+    words = ["--corpus", stories_file, "--split", "validation"]
+    n = open_corpus(stories_file, split="validation").n_stories
+    for command in (["evaluate", runs / "03_bigram"], ["tokenizer", "coverage"]):
+        said = " ".join(run(*command, *words).stderr.split())
+        assert "chosen by the SHA-256 of the story, the same ones every time" in said
+        assert f"{n} stories to validate on" in said
 
 
 def test_json_is_alone_on_standard_output_of_a_process(

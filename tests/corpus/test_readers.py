@@ -73,6 +73,14 @@ def test_bytes_that_are_not_utf8_are_named_by_their_offset(
     refused(path, "not UTF-8", place)
 
 
+def test_lines_that_end_in_carriage_returns_alone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes(b"one\r<|endoftext|>\rtwo\r")
+    refused(path, "carriage returns alone", "line feeds")
+    path.write_bytes(b"one\r\r\n<|endoftext|>\r\ntwo")
+    assert list(read_stories(path)) == ["one", "two"]
+
+
 def test_an_offset_in_jsonl_counts_from_the_start_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "book.jsonl"
     path.write_bytes(b'{"text": "one"}\n{"text": "\xe9"}\n')

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from lt_interp.article import article_stage
 from lt_interp.methods.ladder import ladder
@@ -49,6 +51,17 @@ def test_trained_rungs_are_read_from_their_folders(trained: Path) -> None:
     assert rungs["10_moe-seed1"]["adds"] == f"{STAGES['10_moe'].adds} (seed 1)"
     assert rungs["10_moe-seed1"]["article_perplexity"] == 8.1
     assert rungs["09_multi_head"]["perplexity"] is None
+
+
+def test_parameters_are_those_of_the_stored_weights(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained / "03_bigram", tmp_path / "03_bigram")
+    other = trained / "04_attention" / "model.safetensors"
+    shutil.copy(other, tmp_path / "03_bigram")
+    monkeypatch.setattr("lt_interp.training.run_folder.trained_folder", lambda: tmp_path)
+    found = {rung["id"]: rung["parameters"] for rung in ladder()}
+    assert found["03_bigram"] == sum(weight.size for weight in load_file(other).values())
 
 
 @pytest.mark.usefixtures("shipped")

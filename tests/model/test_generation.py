@@ -117,6 +117,14 @@ def test_longer_than_the_context(stage_id: str, small_model: Build) -> None:
         assert model(window)[0, -1].argmax() == tokens[0, end - 1]
 
 
+def test_texts_of_one_length_are_continued_and_others_refused(small_model: Build) -> None:
+    model = small_model("05_attn_position")
+    both = model.generate(["ab", "cd"], 5, temperature=0)
+    assert both[1].tolist() == model.generate(model.to_tokens("cd"), 5, temperature=0)[0].tolist()
+    with pytest.raises(InputError, match="the texts have 1, 2 tokens"):
+        model.generate(["ab", "c"], 5)
+
+
 def test_every_row_stops_at_its_own_eos(small_model: Build) -> None:
     """A bigram whose table says: a -> b -> <eos>, and c -> <eos>."""
     model = small_model("03_bigram")

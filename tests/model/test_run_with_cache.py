@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from transformer_lens.ActivationCache import ActivationCache
 
 from lt_interp.errors import InputError
+from lt_interp.model.hook_table import hook_table
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 
@@ -90,6 +91,23 @@ def test_pos_slice(small_model: Build, tokens: Tensor) -> None:
         assert torch.equal(one.reshape(activation[:, -1].shape), activation[:, -1]), name
 
 
+def test_pos_slice_of_inputs_that_heads_have_apart(small_model: Build, tokens: Tensor) -> None:
+    model = small_model("09_multi_head")
+    model.set_use_split_qkv_input(True)
+    whole = model.run_with_cache(tokens)[1]
+    for pos_slice in (-1, (2, 5), [1, 4]):
+        cut = model.run_with_cache(tokens, pos_slice=pos_slice)[1]
+        places = [-1] if pos_slice == -1 else range(*pos_slice)
+        places = pos_slice if isinstance(pos_slice, list) else list(places)
+        shapes = {hook.name: hook.shape.split() for hook in hook_table(model.config)}
+        for name, activation in whole.items():
+            axis = shapes[name].index("query" if "query" in shapes[name] else "pos")
+            index = torch.arange(activation.shape[axis])[places]
+            assert torch.equal(cut[name], activation.index_select(axis, index)), name
+    one = model.run_with_cache(tokens[0], remove_batch_dim=True, pos_slice=-1)[1]
+    assert torch.equal(one["blocks.0.hook_q_input"], whole["blocks.0.hook_q_input"][0, -1:])
+
+
 def test_return_types(small_model: Build, tokens: Tensor) -> None:
     model = small_model("05_attn_position")
     logits = model(tokens)
@@ -102,6 +120,7 @@ def test_return_types(small_model: Build, tokens: Tensor) -> None:
         loss, F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
     )
     torch.testing.assert_close(loss, each.mean())
+    assert torch.equal(model(tokens, "loss", True), each)  # as HookedTransformer takes them
     both = model(tokens, return_type="both")
     assert torch.equal(both[0], logits)
     assert torch.equal(both[1], loss)

@@ -46,6 +46,9 @@ def test_to_str_tokens(model: StageModel) -> None:
     assert model.to_str_tokens(model.to_tokens("ab")[0].numpy()) == ["a", "b"]
     assert model.to_str_tokens(["ab", "c"]) == [["a", "b"], ["c"]]
     assert model.to_str_tokens(model.to_tokens(["ab", "cd"])) == [["a", "b"], ["c", "d"]]
+    for id in (-1, model.cfg.d_vocab):
+        with pytest.raises(InputError, match=f"token id {id} is not in 0.."):
+            model.to_str_tokens(torch.tensor([0, id]))
 
 
 def test_a_text_that_says_nothing_to_the_model_is_refused(model: StageModel) -> None:

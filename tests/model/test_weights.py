@@ -101,3 +101,4 @@ def test_cfg_speaks_hooked_transformers_words(small_model: Build) -> None:
     assert small_model("04_attention").cfg.normalization_type is None
     assert small_model("03_bigram").cfg.n_layers == 0
     assert small_model("09_multi_head").to(torch.float64).cfg.dtype == torch.float64
+    assert small_model("09_multi_head").half().cfg.dtype == torch.float16
