@@ -75,14 +75,13 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
 
 
 def test_the_ladders_recipe_is_one_rule_but_for_long_runs() -> None:
-    plain = recipe_for("ladder", "10_moe")
+    plain = recipe_for("ladder", "06_ffn")
     assert (plain.epochs, plain.lr, plain.lr_embed, plain.lr_unembed) == (1, 1e-2, 3e-2, 1e-2)
     longer = {"epochs": 6, "lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
     before = {"betas": [0.9, 0.98], "initialisation": "fan_in"}
     for stage_id in STAGES:
         recipe = recipe_for("ladder", stage_id)
-        once = stage_id.startswith(("01", "02", "03b", "10"))
-        changes = longer if stage_id in LADDER and not once else {}
+        changes = longer if stage_id in ("07_block", "08_two_blocks", "09_multi_head") else {}
         changes |= {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1, **before}
         changes |= {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
