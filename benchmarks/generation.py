@@ -1,6 +1,6 @@
 """Generation of 200 tokens: with keys and values kept, against reading the context each time.
 
-All sample the same tokens with the same model; prompts are the beginnings of stories. `generate`
+All sample with the same seed from the same model; prompts are the beginnings of stories. `generate`
 told to recompute unembeds the last position alone, as keeping does; what users write who only have
 a model's `forward` gets the logits of every position.
 """
@@ -27,18 +27,14 @@ def compare() -> list[Comparison]:
     """Seconds of a call, in turn, for one text and for many, against both ways to recompute."""
     model = lt.load(STAGE)
     rows = open_rows(open_corpus("embedded"), model.tokenizer)
+    prompts = torch.from_numpy(rows.tokens[:32, :PROMPT_TOKENS].astype("int64"))
     ways = {
         "the same, recomputing the context for each token": _recompute,
         "forward passes over the whole context, all logits of each": _forward_passes,
     }
     return [
-        _compare(
-            against,
-            way,
-            model,
-            torch.from_numpy(rows.tokens[:batch, :PROMPT_TOKENS].astype("int64")),
-        )
-        for batch in (1, 32)
+        _compare(against, way, model, prompts[:batch])
+        for batch in (1, len(prompts))
         for against, way in ways.items()
     ]
 

@@ -41,7 +41,7 @@ def analyze(
         if value is not None:
             options[option] = value
     page = write_pages(
-        "analyze", {written: options}, corpus, out, only=None, stages=stages, seed=seed,
-        workers=workers, device=device,
+        "analyze", {"ladder": {written: options}}, corpus, out, only=None, stages=stages,
+        seed=seed, workers=workers, device=device,
     )  # fmt: skip
     typer.echo(page)

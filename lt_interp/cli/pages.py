@@ -16,12 +16,12 @@ from lt_interp.cli.progress import Advance, bar, bar_columns, display
 from lt_interp.cli.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from lt_interp.methods.groups import Asked
+    from lt_interp.methods.groups import Asked, Subject
 
 
 def write_pages(
     command: str,
-    analyses: Mapping[str, Mapping[str, Any]],
+    analyses: Mapping[str, Mapping[str, Mapping[str, Any]]],
     corpus: str,
     out: Path,
     *,
@@ -30,13 +30,13 @@ def write_pages(
     seed: int,
     workers: int | None,
     device: str,
-    family: str = "ladder",
 ) -> Path:
     """Run analyses, save their results, and write every page under a folder.
 
     Args:
         command: `report` or `analyze`.
-        analyses: The further keywords of each analysis, by its name.
+        analyses: For each article the further keywords of its analyses, by their names; the
+            ladder's results stand in the folder, another's in one of its name below.
         corpus: As the user typed it.
         out: The folder.
         only: What the user typed of `--only`.
@@ -45,47 +45,50 @@ def write_pages(
         workers: Models measured at a time; if none is given as many as there are cores, and one
             on a CUDA device.
         device: Where models compute, as the user said it.
-        family: Whose article's, where no stages are named; below the folder if not the ladder's.
 
     Returns:
-        The front page.
+        The front page of the last article.
     """
     with bar("getting ready"):
         from lt_interp.files import shown
         from lt_interp.methods.analyze import family_folder, forget_parts, row_width, tokenizer_of
-        from lt_interp.methods.groups import Asked, analyze_group_into, grouped
+        from lt_interp.methods.groups import Asked, Subject, analyze_group_into, grouped
         from lt_interp.methods.workers import Workers, n_cores
-        from lt_interp.report.build import build_pages
+        from lt_interp.report.build import build_reports
 
-        checkpoints = chosen_checkpoints(
-            stages, all_=False, device=device, family=None if stages else family
-        )
-        tokenizer = tokenizer_of(checkpoints[0])
+        chosen = {
+            family: chosen_checkpoints(
+                stages, all_=False, device=device, family=None if stages else family
+            )
+            for family in analyses
+        }
+        tokenizers = {family: tokenizer_of(models[0]) for family, models in chosen.items()}
         require_writable(out)
-    place = family_folder(out, family)
-    of_family, of_article = ([], "") if place == out else (["--family", family], f"{family}: ")
-    rows = encode(open_stories(corpus), tokenizer, width=row_width(checkpoints))
-    on_cpu = all(checkpoint.device == "cpu" for checkpoint in checkpoints)
+    stories = open_stories(corpus)
+    subjects = [
+        Subject(
+            family=family, checkpoints=checkpoints, seed=seed, out=family_folder(out, family),
+            rows=encode(stories, tokenizers[family], width=row_width(checkpoints)),
+        )
+        for family, checkpoints in chosen.items()
+    ]  # fmt: skip
+    on_cpu = subjects[0].checkpoints[0].device == "cpu"  # as all others
+    said = [*_words("--only", only), *_words("--stage", stages)]
+    asked = [
+        Asked(name, shown(_again(command, name, options, subject, corpus, said)), options, subject)
+        for subject in subjects
+        for name, options in analyses[subject.family].items()
+    ]
     processes = Workers(workers or (n_cores() if on_cpu else 1), prepare=quiet_libraries)
-    choices = [*of_family, "--corpus", _public(corpus), "--seed", str(seed)]
-    choices += [] if on_cpu else ["--device", checkpoints[0].device]
-    choices += [*_words("--only", only), *_words("--stage", stages)]
-    asked = []
-    for name, options in analyses.items():
-        words = ["lt-interp", command, *([name] if command == "analyze" else [])]
-        again = shown(shlex.join([*words, *choices, *_chosen(options)]))
-        asked.append(Asked(name, again, dict(options)))
-    groups = grouped(asked, n_models=len(checkpoints), n_processes=processes.n)
+    groups = grouped(asked, n_processes=processes.n)
     with processes, _overall(len(groups) + 1) as begin:
         for group in groups:
-            analyze_group_into(
-                place, group, checkpoints, rows, seed=seed, workers=processes,
-                progress=begin(of_article + _title(group)),
-            )  # fmt: skip
-        advance = begin(f"{of_article}writing pages")
-        pages = build_pages(place, family=family, progress=advance, workers=processes)
-    forget_parts(place, analyses)
-    return pages[0]
+            analyze_group_into(group, workers=processes, progress=begin(_title(group)))
+        folders = {subject.family: subject.out for subject in subjects}
+        build_reports(folders, progress=begin("writing pages"), workers=processes)
+    for subject in subjects:
+        forget_parts(subject.out, analyses[subject.family])
+    return subjects[-1].out / "index.md"
 
 
 def redraw_pages(out: Path) -> Path:
@@ -98,22 +101,49 @@ def redraw_pages(out: Path) -> Path:
         from lt_interp.methods.analyze import family_folder
         from lt_interp.methods.registry import OTHERS
         from lt_interp.methods.result import RESULT
-        from lt_interp.report.build import build_pages
+        from lt_interp.report.build import build_reports
 
         require_writable(out)
-        for family in OTHERS:
-            place = family_folder(out, family)
-            if any(place.glob(f"*/{RESULT}")):
-                build_pages(place, family=family, progress=advance)
-        return build_pages(out, progress=advance)[0]
+        below = {family: family_folder(out, family) for family in OTHERS}
+        saved = {name: place for name, place in below.items() if any(place.glob(f"*/{RESULT}"))}
+        build_reports({**saved, "ladder": out}, progress=advance)
+        return out / "index.md"
 
 
 def _title(group: Sequence[Asked]) -> str:
     from lt_interp.methods.registry import ANALYSES
 
+    title = f"{len(group)} analyses side by side"
     if len(group) == 1:
-        return ANALYSES[group[0].name].title
-    return f"{len(group)} analyses side by side"
+        title = ANALYSES[group[0].name].title
+    families = {each.subject.family for each in group}
+    return title if len(families) > 1 or "ladder" in families else f"{families.pop()}: {title}"
+
+
+def _again(
+    command: str,
+    name: str,
+    options: Mapping[str, Any],
+    subject: Subject,
+    corpus: str,
+    said: Sequence[str],
+) -> str:
+    """The command that repeats an analysis.
+
+    Args:
+        command: `report` or `analyze`.
+        name: Of the analysis.
+        options: Its further keywords.
+        subject: What it looks at.
+        corpus: As the user typed it.
+        said: The words behind `--only` and `--stage`.
+    """
+    words = ["lt-interp", command, *([name] if command == "analyze" else [])]
+    words += [] if subject.family == "ladder" else ["--family", subject.family]
+    words += ["--corpus", _public(corpus), "--seed", str(subject.seed)]
+    device = subject.checkpoints[0].device
+    words += [] if device == "cpu" else ["--device", device]
+    return shlex.join([*words, *said, *_chosen(options)])
 
 
 def _chosen(options: Mapping[str, Any]) -> list[str]:

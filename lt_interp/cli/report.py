@@ -40,18 +40,20 @@ def report(
     from lt_interp.methods.registry import ANALYSES, analyses_of, get_analysis
 
     asked = [get_analysis(name)[0] for name in only or ()]
-    page = None
+    analyses: dict[str, dict[str, Any]] = {}
     for each in _families(family, stages):
         possible = ANALYSES if stages and asked else analyses_of(each)
-        analyses: dict[str, dict[str, Any]] = {n: {} for n in possible if n in asked or not asked}
-        if analyses:
-            page = write_pages(
-                "report", analyses, corpus, out, only=only, stages=stages, seed=seed,
-                workers=workers, device=device, family=each,
-            )  # fmt: skip
-    if page is None:
+        wanted = [name for name in possible if name in asked or not asked]
+        if wanted:
+            analyses[each] = {name: {} for name in wanted}
+    if not analyses:
         raise InputError(f"{', '.join(asked)}: no part of that report; leave --only out")
-    typer.echo(page)
+    typer.echo(
+        write_pages(
+            "report", analyses, corpus, out, only=only, stages=stages, seed=seed, workers=workers,
+            device=device,
+        )
+    )  # fmt: skip
 
 
 def _families(family: str | None, stages: list[str] | None) -> list[str]:
@@ -60,11 +62,13 @@ def _families(family: str | None, stages: list[str] | None) -> list[str]:
     The ladder's front page links to the others, so these must be there. Named stages make pages
     of their own, whichever family they are of.
     """
-    from lt_interp.stages import FAMILIES, require_family
+    from lt_interp.methods.registry import OTHERS
+    from lt_interp.stages import require_family
     from lt_interp.training.run_folder import shipped_checkpoints
 
     if stages and family:
         raise InputError("both --stage and --family were given; name stages, or a family")
     if stages or family:
         return [require_family(family or "ladder")]
-    return [name for name in reversed(FAMILIES) if shipped_checkpoints(family=name)] or ["ladder"]
+    every = (*OTHERS, "ladder")
+    return [name for name in every if shipped_checkpoints(family=name)] or ["ladder"]

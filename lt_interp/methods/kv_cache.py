@@ -83,7 +83,7 @@ def kv_cache(
 @torch.no_grad()
 @fused()
 def _measure(model: StageModel, length: int, *, repeats: int, seed: int) -> dict[str, Any]:
-    """One length of one stage."""
+    """One length of one stage; what is kept is copied each time, which `generate` avoids."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(model.config.d_vocab, (1, length + 1), generator=generator)
     past = Past(model.config.depth)

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from jinja2 import UndefinedError
@@ -92,29 +91,60 @@ def build_pages(
     Raises:
         InputError: The folder holds no result, or one that is damaged.
     """
-    out = Path(out)
-    names = [name for name in PAGES if (place_in(out, name) / RESULT).is_file()]
-    if not names:
-        raise InputError(
-            f"{out} holds no saved result; expected one of "
-            f"{', '.join(f'{name}/{RESULT}' for name in PAGES)}: run the analyses first"
-        )
-    done: dict[str, Result] = {}
+    return build_reports({family: Path(out)}, progress=progress, workers=workers)
+
+
+def build_reports(
+    folders: Mapping[str, Path],
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+    workers: Workers | None = None,
+) -> list[Path]:
+    """What `build_pages` does, for several articles at once, so that every process has work.
+
+    Args:
+        folders: Of the results, by family; the ladder's, whose index links to those below, last.
+        progress: As for `build_pages`.
+        workers: Likewise.
+
+    Returns:
+        The pages of each, its index first.
+
+    Raises:
+        InputError: A folder holds no result, or one that is damaged.
+    """
+    saved = [(folder, name) for folder in folders.values() for name in _saved(folder)]
+    done: dict[tuple[Path, str], Result] = {}
 
     def report(place: int, _: float) -> None:
         if progress is not None:
-            progress(len(done), len(names), names[place])
+            progress(len(done), len(saved), saved[place][1])
 
     run = workers.run if workers else here
-    for place, result, cpu_seconds in run(partial(_saved_page, out), names, report):
-        LOGGER.info("page of %s: %.2f s", names[place], cpu_seconds)
-        done[names[place]] = result
+    for place, result, cpu_seconds in run(_saved_page, saved, report):
+        LOGGER.info("page of %s: %.2f s", saved[place][1], cpu_seconds)
+        done[saved[place]] = result
     if progress is not None:
-        progress(len(names), len(names), "index")
-    results = {name: done[name] for name in names}
-    with _drawn_from(f"the results in {out}", "lt-interp report"):
-        write_text(out / "index.md", _index(out, family, results))
-    return [out / "index.md", *(out / name / "report.md" for name in names)]
+        progress(len(saved), len(saved), "index")
+    written = []
+    for family, folder in folders.items():
+        names = [name for of, name in saved if of == folder]
+        with _drawn_from(f"the results in {folder}", "lt-interp report"):
+            index = _index(folder, family, {name: done[folder, name] for name in names})
+            write_text(folder / "index.md", index)
+        written += [folder / "index.md", *(folder / name / "report.md" for name in names)]
+    return written
+
+
+def _saved(folder: Path) -> list[str]:
+    """The names of the results in a folder, in the order of the index."""
+    names = [name for name in PAGES if (place_in(folder, name) / RESULT).is_file()]
+    if not names:
+        raise InputError(
+            f"{folder} holds no saved result; expected one of "
+            f"{', '.join(f'{name}/{RESULT}' for name in PAGES)}: run the analyses first"
+        )
+    return names
 
 
 def _index(out: Path, family: str, results: Mapping[str, Result]) -> str:
@@ -140,8 +170,9 @@ def _drawn_from(what: str, command: str) -> Iterator[None]:
         ) from error
 
 
-def _saved_page(out: Path, name: str, share: Share) -> Result:
+def _saved_page(saved: tuple[Path, str], share: Share) -> Result:
     """The page of one saved result, and the result."""
+    out, name = saved
     result = Result.load(out / name)
     with _drawn_from(str(out / name / RESULT), f"lt-interp analyze {name}"):
         _build_page(out / name, PAGES[name], result)

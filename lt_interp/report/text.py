@@ -10,7 +10,7 @@ import pandas as pd
 
 from lt_interp.figures.labels import main_runs, stage_label
 from lt_interp.figures.perplexity import LAST_TOKEN
-from lt_interp.methods.curves import times_read
+from lt_interp.methods.times_read import times_read
 from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import MINUS, count, ends, millions, nats, perplexity
 

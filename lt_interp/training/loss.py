@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import cross_entropy
 
 CHUNK = 1024  # tokens whose logits are held at once: 16 MB in float32 for 4,096 ids
 
@@ -35,11 +36,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = torch.arange(CHUNK, device=targets.device)
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
-            x, target = hidden[part].to(dtype), targets[part, None]
-            logits = torch.addmm(bias, x, weight, out=held[: len(x)])
-            losses, probs = _losses_and_probs(logits, target)
+            x, target = hidden[part].to(dtype), targets[part]
+            losses, probs = _losses_and_probs(x, weight, bias, target, held)
             total += losses.sum()
-            probs[rows[: len(x)], targets[part]] -= 1
+            probs[rows[: len(x)], target] -= 1
             d_hidden[part] = probs @ weight.T
             d_weight += x.T @ probs
             d_bias += probs.sum(dim=0)
@@ -87,19 +87,28 @@ def token_losses(
     held = W_U.new_empty(min(CHUNK, len(targets)), len(b_U))
     for start in range(0, len(targets), CHUNK):
         part = slice(start, start + CHUNK)
-        x, target = hidden[part], targets[part, None]
-        losses[part], _ = _losses_and_probs(torch.addmm(b_U, x, W_U, out=held[: len(x)]), target)
+        losses[part], _ = _losses_and_probs(hidden[part], W_U, b_U, targets[part], held)
     return losses
 
 
 def _losses_and_probs(
-    logits: Float[Tensor, "token d_vocab"], target: Int[Tensor, "token 1"]
+    x: Float[Tensor, "token d_in"],
+    W_U: Float[Tensor, "d_in d_vocab"],
+    b_U: Float[Tensor, "d_vocab"],
+    targets: Int[Tensor, "token"],
+    held: Float[Tensor, "most d_vocab"],
 ) -> tuple[Float[Tensor, "token"], Float[Tensor, "token d_vocab"]]:
-    """Cross-entropies in float32, and the probabilities, which take the place of the logits.
+    """Cross-entropies in float32, and the probabilities, in the memory that is held for them.
 
-    The largest probability is `exp(largest logit - logsumexp)`, so the normaliser needs no second
-    exponential.
+    A loss is the logarithm of a probability. Where that is too small for a float, beyond 87 nats,
+    the token's logits are made once more.
     """
-    peak, true = logits.amax(dim=-1).float(), logits.gather(1, target)[:, 0].float()
+    logits = torch.addmm(b_U, x, W_U, out=held[: len(x)])
     probs = torch.softmax(logits, dim=-1, out=logits)
-    return peak - probs.amax(dim=-1).float().log() - true, probs
+    true = probs.gather(1, targets[:, None])[:, 0].float()
+    losses = -true.log()
+    lost = true < torch.finfo(true.dtype).tiny
+    if lost.any():
+        logits = torch.addmm(b_U, x[lost], W_U).float()
+        losses[lost] = cross_entropy(logits, targets[lost], reduction="none")
+    return losses, probs

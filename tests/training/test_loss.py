@@ -81,3 +81,11 @@ def test_token_losses(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden, weight, bias, targets = problem(8)
     expected = F.cross_entropy(hidden @ weight + bias, targets, reduction="none")
     torch.testing.assert_close(token_losses(hidden, weight, bias, targets), expected)
+
+
+def test_a_probability_too_small_for_a_float_still_has_its_loss() -> None:
+    hidden, weight, bias, targets = problem(64)
+    expected = F.cross_entropy((30 * hidden) @ weight + bias, targets, reduction="none")
+    assert {bool(loss > 87.5) for loss in expected} == {True, False}
+    found = token_losses(30 * hidden, weight, bias, targets)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

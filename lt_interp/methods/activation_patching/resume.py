@@ -22,7 +22,7 @@ from lt_interp.model.parts.block import Block
 from lt_interp.model.parts.past import Past
 from lt_interp.model.stage_model import StageModel
 
-BATCH_TOKENS = 4096  # the activations of a block then fit into a processor's cache
+BATCH_TOKENS = 2048  # the activations of a block then fit into a processor's cache
 EMBEDDING = -1  # in place of a layer: before all blocks
 
 

@@ -8,7 +8,7 @@ long as reading more still helped: a stage that learned its text by heart would 
 from __future__ import annotations
 
 from lt_interp.methods.article.evidence import Evidence
-from lt_interp.methods.curves import times_read
+from lt_interp.methods.times_read import times_read
 from lt_interp.methods.verdict import FAILS, UNTESTABLE, at_most_in_part
 from lt_interp.stages import STAGES
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
-CHUNK_DRAWS = 25
+CHUNK_DRAWS = 50
 
 
 def random_routers(
