@@ -29,7 +29,7 @@ def initialise_pytorch_default(model: nn.Module, generator: torch.Generator) -> 
 
 
 def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
-    """Keep the signal at scale through any chain of parts: the `ladder` recipe's rule.
+    """Keep the signal at scale through any chain of parts.
 
     Embeddings are N(0, 1) and a linear map N(0, 1/fan_in), so that a vector of unit variance
     leaves it with unit variance whether or not a residual stream carries it past; biases start at
@@ -37,8 +37,21 @@ def initialise_fan_in(model: nn.Module, generator: torch.Generator) -> None:
     cannot: embeddings are then N(0, 1/d_model), and the first logits of unit size.
     """
     tied = any(isinstance(part, TiedUnembed) for part in model.modules())
+    _fan_in(model, generator, unit_length=tied)
+
+
+def initialise_unit_length(model: nn.Module, generator: torch.Generator) -> None:
+    """As `initialise_fan_in`, with embeddings of about unit length: the `ladder` recipe's rule.
+
+    They are N(0, 1/d_model), so that the first steps, at the same learning rate, change them more
+    than chance has filled them.
+    """
+    _fan_in(model, generator, unit_length=True)
+
+
+def _fan_in(model: nn.Module, generator: torch.Generator, *, unit_length: bool) -> None:
     for embedding in _embeddings(model):
-        std = embedding.shape[1] ** -0.5 if tied else 1.0
+        std = embedding.shape[1] ** -0.5 if unit_length else 1.0
         nn.init.normal_(embedding, std=std, generator=generator)
     for weight, bias, fan_in in _linear_maps(model):
         nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
@@ -63,6 +76,7 @@ def initialise_normal(model: nn.Module, generator: torch.Generator) -> None:
 INITIALISATIONS: dict[str, Callable[[nn.Module, torch.Generator], None]] = {
     "pytorch": initialise_pytorch_default,
     "fan_in": initialise_fan_in,
+    "unit_length": initialise_unit_length,
     "normal": initialise_normal,
 }
 """By the names that recipes have for them."""

@@ -45,7 +45,8 @@ class Recipe:
         decay_share: Share of the run, at its end, over which it falls; before that it is constant,
             so that runs of different lengths share their beginning (arXiv 2405.18392).
         clip_norm: Largest gradient norm; 0 for no clipping.
-        initialisation: `"pytorch"`, `"fan_in"` or `"normal"` (`lt_interp.model.initialisation`).
+        initialisation: `"pytorch"`, `"fan_in"`, `"unit_length"` or `"normal"`
+            (`lt_interp.model.initialisation`).
         precision: `"float32"`, or `"auto"`: bfloat16 products where the processor has them.
         last_token_only: Predict only the last token of each row.
         balance_weight: Weight of the load-balancing loss of gated experts.
@@ -69,7 +70,7 @@ class Recipe:
     schedule: Literal["constant", "linear"]
     decay_share: float = 1.0
     clip_norm: float
-    initialisation: Literal["pytorch", "fan_in", "normal"]
+    initialisation: Literal["pytorch", "fan_in", "unit_length", "normal"]
     precision: Literal["float32", "auto"]
     last_token_only: bool = False
     balance_weight: float = 0.0
@@ -165,12 +166,12 @@ LADDER = Recipe(
     lr=1e-2,
     lr_embed=3e-2,
     lr_unembed=1e-2,
-    betas=(0.9, 0.98),
+    betas=(0.9, 0.999),
     weight_decay=0.1,
     warmup_steps=100,
     schedule="linear",
     clip_norm=1.0,
-    initialisation="fan_in",
+    initialisation="unit_length",
     precision="auto",
 )
 
@@ -223,14 +224,19 @@ _ARTICLE_FAMILIES: dict[str, dict[str, Any]] = {
         "initialisation": "normal",
     },
 }
-# How the other articles' models were trained, before the ladder read more, at a lower rate.
-_LADDER_OF_OTHERS: dict[str, Any] = {"epochs": 0.4, "lr_embed": 1e-1}
-# More than one pass, for stages that had not learned all they can (docs/training.md); and Switch
-# Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
+# How the other articles' models were trained, before the ladder's rule was what it is.
+_LADDER_OF_OTHERS: dict[str, Any] = {
+    "epochs": 0.4,
+    "lr_embed": 1e-1,
+    "betas": (0.9, 0.98),
+    "initialisation": "fan_in",
+}
+# What had not learned all it can in one pass reads the text more often, at lower rates
+# (docs/training.md).
+_SIX_PASSES: dict[str, Any] = {"epochs": 6, "lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
+_LONGER = dict.fromkeys(("07_block", "08_two_blocks", "09_multi_head"), _SIX_PASSES)
+# Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
 _LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {
-    "07_block": {"epochs": 6},
-    "08_two_blocks": {"epochs": 6},
-    "09_multi_head": {"epochs": 6},
     "10_moe_gated": {"balance_weight": 0.01},
 }
 
@@ -243,7 +249,8 @@ def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
     Args:
         name: `"article"` or `"ladder"`.
         stage_id: The stage to train.
-        changes: Fields to set otherwise; `None` leaves the recipe's own.
+        changes: Fields to set otherwise; `None` leaves the recipe's own. Asked for another number
+            of epochs, a stage that reads the text several times has the rates of one pass.
 
     Raises:
         InputError: There is no such recipe.
@@ -253,9 +260,10 @@ def recipe_for(name: str, stage_id: str, **changes: Any) -> Recipe:
     wanted = {key: value for key, value in changes.items() if value is not None}
     family = get_stage(stage_id).family
     if name == "ladder":
-        others = {} if family == "ladder" else _LADDER_OF_OTHERS
-        return dataclasses.replace(
-            LADDER, **{**others, **_LADDER_EXCEPTIONS.get(stage_id, {}), **wanted}
-        )
+        base = _LONGER.get(stage_id, {}) if family == "ladder" else _LADDER_OF_OTHERS
+        if stage_id in _LONGER and wanted.get("epochs", base["epochs"]) != base["epochs"]:
+            base = {}
+        exceptions = _LADDER_EXCEPTIONS.get(stage_id, {})
+        return dataclasses.replace(LADDER, **{**base, **exceptions, **wanted})
     exceptions = _ARTICLE_EXCEPTIONS.get(stage_id, {})
     return dataclasses.replace(ARTICLE, **{**_ARTICLE_FAMILIES[family], **exceptions, **wanted})

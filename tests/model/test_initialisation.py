@@ -15,6 +15,7 @@ from lt_interp.model.initialisation import (
     INITIALISATIONS,
     initialise_fan_in,
     initialise_pytorch_default,
+    initialise_unit_length,
 )
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
@@ -64,6 +65,17 @@ def test_fan_in_starts_at_the_uniform_guess() -> None:
     initialise_fan_in(model, torch.Generator().manual_seed(0))
     tokens = torch.randint(4096, (2, 8), generator=torch.Generator().manual_seed(1))
     assert model(tokens, return_type="loss").item() == pytest.approx(math.log(4096), abs=1e-4)
+
+
+@pytest.mark.parametrize("stage_id", ["01_bag_of_words", "05_attn_position", "gpt_learned"])
+def test_embeddings_of_unit_length(stage_id: str) -> None:
+    model, same_maps = full_size(stage_id), full_size(stage_id)
+    initialise_unit_length(model, torch.Generator().manual_seed(0))
+    initialise_fan_in(same_maps, torch.Generator().manual_seed(0))
+    assert model.W_E.norm(dim=1).mean().item() == pytest.approx(1, abs=0.01)
+    before = dict(same_maps.named_parameters())
+    for name, weight in model.named_parameters():
+        assert "embed" in name or torch.equal(weight, before[name])
 
 
 @pytest.mark.parametrize("initialise", [initialise_fan_in, initialise_pytorch_default])

@@ -75,15 +75,19 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
     assert {recipe_for("article", stage_id).row_tokens for stage_id in LADDER} == {None}
 
 
-def test_the_ladders_recipe_is_one_rule_but_for_the_passes() -> None:
+def test_the_ladders_recipe_is_one_rule_but_for_long_runs() -> None:
     plain = recipe_for("ladder", "06_ffn")
-    passes = dict.fromkeys(("07_block", "08_two_blocks", "09_multi_head"), 6)
+    assert (plain.epochs, plain.lr, plain.lr_embed, plain.lr_unembed) == (1, 1e-2, 3e-2, 1e-2)
+    longer = {"epochs": 6, "lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
+    before = {"betas": [0.9, 0.98], "initialisation": "fan_in"}
     for stage_id in STAGES:
         recipe = recipe_for("ladder", stage_id)
-        changes = {"epochs": passes.get(stage_id, 1)}
-        changes |= {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1}
+        changes = longer if stage_id in ("07_block", "08_two_blocks", "09_multi_head") else {}
+        changes |= {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1, **before}
         changes |= {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
+    assert recipe_for("ladder", "09_multi_head", epochs=0.4).lr == plain.lr
+    assert recipe_for("ladder", "09_multi_head", epochs=6).lr == longer["lr"]
 
 
 @pytest.mark.parametrize("name", shipped_checkpoints())
