@@ -1,7 +1,7 @@
 """Time to perplexity 17.8 on the TinyStories validation stories, stage 09.
 
 Tokens times seconds a token, either side. Our tokens are those of a run that was recorded once in
-`goal_run/` (`lt-interp train 09_multi_head --epochs 0.4` on the text of the shipped models: up to
+`goal_run/` (`lt-interp train 09_multi_head --epochs 0.29` on the text of the shipped models: up to
 the first validation at or below the goal, its last, as the run's length was chosen for the goal);
 the notebooks' are read off the article's published curve for the same stage. Seconds a token are
 measured here, in turn, each at its own batch size.

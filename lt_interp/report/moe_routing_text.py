@@ -96,8 +96,8 @@ def _remaining_share(mine: pd.DataFrame) -> str:
     """
     own, drawn = mine["value"].mean(), mine["null_mean"].mean()
     half = ((mine["null_high"] - mine["null_low"]) ** 2).sum() ** 0.5 / (2 * len(mine))
-    span = f"{percent((drawn - half) / own)} to {percent((drawn + half) / own)}"
-    return f"{percent(drawn / own)} ({span} in 95% of draws of as many random routers)"
+    span = f"[{percent((drawn - half) / own)}, {percent((drawn + half) / own)}]"
+    return f"{percent(drawn / own)} {span}"
 
 
 def _layers(names: pd.Index) -> str:

@@ -94,7 +94,7 @@ def seeds_sentence(ladder: pd.DataFrame, pairs: pd.DataFrame) -> str:
         return ""
     parts = [
         f"Runs of {name(spread.idxmax())} that differ in their seed alone lie {spread.max():.3f} "
-        "nats apart, more than any interval here allows for."
+        "nats apart, which no interval here allows for."
     ]
     less = [
         f"{name(pair.stage)} against {name(pair.previous)}"

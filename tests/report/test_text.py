@@ -76,7 +76,7 @@ def test_what_another_seed_may_turn_is_said(evolution):
     again = ladder.iloc[[1, 2, 2]].assign(loss_nats=[2.44, 2.53, 2.48])
     pairs = pairs.assign(difference_nats=[0.20, -0.01])
     assert text.seeds_sentence(pd.concat([ladder, again]), pairs) == (
-        "Runs of **10 + MoE** that differ in their seed alone lie 0.060 nats apart, more than any "
+        "Runs of **10 + MoE** that differ in their seed alone lie 0.060 nats apart, which no "
         "interval here allows for. Another seed may turn what is less than that: **10 + MoE, "
         "gated** against **10 + MoE**. The mean over 3 runs of **10 + MoE, gated** lies +0.030 "
         "nats from that over 2 of **10 + MoE**."
