@@ -131,17 +131,18 @@ def _read_txt(path: Path) -> Iterator[str]:
         while line := file.readline(LARGEST_STORY_BYTES):
             offset += len(line)
             lines.append(line)
-            if b"\r" + DELIMITER.encode() in line:
-                raise InputError(
-                    f"{path} ends its lines with carriage returns alone, so its stories cannot be "
-                    "told apart; end them with line feeds"
-                )
             if offset - start > LARGEST_STORY_BYTES:
                 raise InputError(_too_long(f"{path}, from byte {start}"))
             if line.strip() == DELIMITER.encode():
                 yield from stories_in(_decode(b"".join(lines), path, start))
                 lines, start = [], offset
-    yield from stories_in(_decode(b"".join(lines), path, start))
+    rest = b"".join(lines)
+    if start == 0 and b"\n" not in rest and b"\r" + DELIMITER.encode() in rest:
+        raise InputError(
+            f"{path} ends its lines with carriage returns alone, so its stories cannot be told "
+            "apart; end them with line feeds"
+        )
+    yield from stories_in(_decode(rest, path, start))
 
 
 def _read_jsonl(path: Path) -> Iterator[str]:

@@ -47,8 +47,9 @@ def _sentences(result: Result) -> list[str]:
     for row in result.tables["rises"].itertuples():
         sentences.append(
             f"{code(row.stage)}: {_loss(row.trained_loss_nats)} nats at positions "
-            f"{row.first_position} to {row.last_trained_position}, {_loss(row.beyond_loss_nats)} "
-            f"at {row.last_trained_position + 1} to {row.last_position}: "
+            f"{_positions(row.first_position, row.last_trained_position)}, "
+            f"{_loss(row.beyond_loss_nats)} at "
+            f"{_positions(row.last_trained_position + 1, row.last_position)}: "
             f"{_change(row, row.rise_nats, 'a rise', 'a fall')}."
         )
     return sentences
@@ -69,6 +70,10 @@ def _change(row: Any, value: float, above: str, below: str) -> str:
     return f"{with_ends(value, row.low, row.high, nats)} nats, {said}"
 
 
+def _positions(first: Any, last: Any) -> str:
+    return f"{count(first)} to {count(last)}"
+
+
 def _loss(value: float) -> str:
     return f"{value:.3f}"
 
@@ -78,7 +83,10 @@ def _losses(losses: pd.DataFrame) -> str:
     ends = losses.groupby("first_position")["last_position"].first()
     stages = list(losses["stage"].unique())
     rows = [
-        [f"{first}–{ends[first]}", *(_loss(wide.loc[first, stage]) for stage in stages)]
+        [
+            f"{count(first)}–{count(ends[first])}",
+            *(_loss(wide.loc[first, stage]) for stage in stages),
+        ]
         for first in wide.index
     ]
     return table(["positions", *map(code, stages)], rows, align="l" + "r" * len(stages))
@@ -101,11 +109,12 @@ def _headline(result: Result) -> str:
         f"{code(row.stage)} {_change(row, row.rise_nats, 'a rise', 'a fall')}"
         for row in rises.itertuples()
     ]
-    ends = rises.iloc[0]
+    ends = next(rises.itertuples())
     return (
-        f"Loss at positions {ends['last_trained_position'] + 1} to {ends['last_position']}, beyond "
-        f"those that were trained, minus that at {ends['first_position']} to "
-        f"{ends['last_trained_position']}, with 95% intervals by story: {'; '.join(changes)}. "
+        f"Loss at positions {_positions(ends.last_trained_position + 1, ends.last_position)}, "
+        "beyond those that were trained, minus that at "
+        f"{_positions(ends.first_position, ends.last_trained_position)}, with 95% intervals by "
+        f"story: {'; '.join(changes)}. "
         f"{_trained_anew(result)}"
     )
 

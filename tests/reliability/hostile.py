@@ -83,7 +83,8 @@ def make_hostile(result: Path, out: Path) -> int:
 
     def changed(value: Any) -> Any:
         if isinstance(value, str):
-            if value in own or value in stored["tables"]:
+            listed = all(word in own for word in value.split(","))
+            if listed or value in own or value in stored["tables"]:
                 return value
             return new.setdefault(value, f"{HOSTILE[len(new) % len(HOSTILE)]}{len(new)}")
         if isinstance(value, list):
