@@ -22,18 +22,13 @@ def _drawings(result: Result) -> dict[str, Drawing]:
     return {FIGURE: Drawing(partial(figure.loss_by_position, result), figure.SIZE)}
 
 
-def _has_rises(result: Result) -> bool:
-    """Whether the change beyond what was trained was measured; older results lack it."""
-    return "rises" in result.tables
-
-
 def _context(result: Result) -> dict[str, Any]:
     notes = result.meta["notes"]
     return {
         "trained": count(notes["trained_on"]),
         "read": count(notes["read"]),
-        "sentences": _sentences(result) if _has_rises(result) else [],
-        "comparisons": _comparisons(result) if _has_rises(result) else [],
+        "sentences": _sentences(result),
+        "comparisons": _comparisons(result),
         "trained_anew": _trained_anew(result),
         "losses": _losses(result.tables["losses"]),
         "runs": _runs(result.tables["runs"]),
@@ -102,8 +97,6 @@ def _runs(runs: pd.DataFrame) -> str:
 
 
 def _headline(result: Result) -> str:
-    if not _has_rises(result):
-        return f"Loss by position, without an interval of its change. {_trained_anew(result)}"
     rises = result.tables["rises"]
     changes = [
         f"{code(row.stage)} {_change(row, row.rise_nats, 'a rise', 'a fall')}"

@@ -189,18 +189,6 @@ def test_a_rise_is_compared_only_as_far_as_its_interval_goes(tmp_path, differenc
     assert f"<code>gpt_learned</code> against <code>gpt_alibi</code>: {said}" in page
 
 
-def test_a_result_without_intervals_of_the_rise_says_nothing_of_it(tmp_path):
-    whole = lengths()
-    tables = {name: whole.tables[name] for name in ("losses", "runs")}
-    dataclasses.replace(whole, tables=tables).save(tmp_path / "length_generalisation")
-    build_pages(tmp_path, family="four_layer_gpt")
-    for page in ("index.md", "length_generalisation/report.md"):
-        text = (tmp_path / page).read_text("utf-8")
-        assert "a rise" not in text
-        assert "without" in text
-    assert "| 1–64 |" in text
-
-
 def test_the_same_results_give_the_same_bytes(pages):
     before = {path: path.read_bytes() for path in pages.rglob("*.*") if path.suffix != ".json"}
     for path in before:
