@@ -1,7 +1,8 @@
 """How cost grows with the work: `python -m benchmarks.growth [MAX_TOKENS]`, a table and a figure.
 
 Training against context and vocabulary, patching against prompt length and pairs, routing and lens
-against the tokens of the corpus. Writes `growth.json` and `growth.svg` here.
+against the tokens of the corpus. Prints what each grows with, and writes `growth.json` and
+`growth.svg` here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks import growth_patching, growth_streams, growth_training
 from benchmarks.harness import machine, upper_slope
@@ -27,6 +30,38 @@ PANELS = (
     ("tokens of the corpus", "seconds", "tokens of the corpus"),
     ("tokens of the corpus", "peak_mib", "tokens of the corpus"),
 )
+COLUMNS = ("work", "grows with", "from", "to", "slope expected", "measured")
+# What a curve tends to that is no power of the size alone; the others say so in their rows.
+EXPECTED = {
+    "n_ctx": "0 to 1: of a step only attention grows",
+    "d_vocab": "0 to 1: of a step only the unembedding and its loss grow",
+    "seconds": "1",
+    "peak_mib": "0 to 1: sums by story, beside the model and one batch",
+}
+
+
+def slopes(rows: list[Row]) -> list[tuple[str, ...]]:
+    """The exponent that each curve grows with over its upper half, beside that expected.
+
+    Args:
+        rows: What `measure` returns.
+
+    Returns:
+        A line of `COLUMNS` for every curve.
+    """
+    lines = []
+    for grows, measured, label in PANELS:
+        here = [row for row in rows if row["grows"] == grows]
+        for what in dict.fromkeys(row["what"] for row in here):
+            curve = [row for row in here if row["what"] == what]
+            sizes, values = ([row[key] for row in curve] for key in ("size", measured))
+            power = curve[0].get("expected_slope")
+            expected = f"{power:g}" if power else EXPECTED.get(grows) or EXPECTED[measured]
+            memory = ", memory" if measured == "peak_mib" else ""
+            ends = f"{sizes[0]:,}", f"{sizes[-1]:,}"
+            slope = f"{upper_slope(sizes, values):.2f}"
+            lines.append((f"{what}{memory}", label.split(",")[0], *ends, expected, slope))
+    return lines
 
 
 def measure(max_tokens: int) -> list[Row]:
@@ -61,6 +96,10 @@ def draw(rows: list[Row]) -> Figure:
 def main(max_tokens: int) -> None:
     """Measure, keep, draw."""
     rows = measure(max_tokens)
+    table = Table(*COLUMNS)
+    for line in slopes(rows):
+        table.add_row(*line)
+    Console(width=150).print(table)
     write_json(HERE / "growth.json", {"machine": machine(), "rows": rows})
     with matplotlib.rc_context({"svg.hashsalt": "growth", "svg.fonttype": "none"}):
         draw(rows).savefig(HERE / "growth.svg", metadata={"Date": None})

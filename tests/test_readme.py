@@ -15,6 +15,8 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
+from benchmarks.growth import COLUMNS, slopes
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COMMAND_SECONDS = 300
@@ -94,6 +96,13 @@ def test_command_runs(line: str, checkout: Path):
 def test_the_table_of_speeds_is_that_of_the_results():
     results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
     lines = [speed(row) for rows in results.values() for row in rows]
+    readme = README.read_text(encoding="utf-8")
+    assert [line for line in lines if line not in readme] == []
+
+
+def test_the_table_of_growth_is_that_of_the_results():
+    rows = json.loads((ROOT / "benchmarks/growth.json").read_text(encoding="utf-8"))["rows"]
+    lines = [f"| {' | '.join(line)} |" for line in [COLUMNS, *slopes(rows)]]
     readme = README.read_text(encoding="utf-8")
     assert [line for line in lines if line not in readme] == []
 
