@@ -231,10 +231,19 @@ _LADDER_OF_OTHERS: dict[str, Any] = {
     "betas": (0.9, 0.98),
     "initialisation": "fan_in",
 }
-# What had not learned all it can in one pass reads the text more often, at lower rates
+# What has not learned all it can in one pass reads the text more often, at lower rates
 # (docs/training.md).
-_SIX_PASSES: dict[str, Any] = {"epochs": 6, "lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
-_LONGER = dict.fromkeys(("07_block", "08_two_blocks", "09_multi_head"), _SIX_PASSES)
+_PASSES = {
+    "03_bigram": 2,
+    "04_attention": 2,
+    "05_attn_position": 2,
+    "06_ffn": 2,
+    "07_block": 7,
+    "08_two_blocks": 7,
+    "09_multi_head": 7,
+}
+_LOWER: dict[str, Any] = {"lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
+_LONGER = {stage_id: {"epochs": passes, **_LOWER} for stage_id, passes in _PASSES.items()}
 # Switch Transformer's weight of the load-balancing loss (arXiv 2101.03961, section 2.2).
 _LADDER_EXCEPTIONS: dict[str, dict[str, Any]] = {
     "10_moe_gated": {"balance_weight": 0.01},

@@ -76,18 +76,22 @@ def test_the_numpy_gpt_learns_from_slices_of_33_bytes() -> None:
 
 
 def test_the_ladders_recipe_is_one_rule_but_for_long_runs() -> None:
-    plain = recipe_for("ladder", "06_ffn")
+    plain = recipe_for("ladder", "10_moe")
     assert (plain.epochs, plain.lr, plain.lr_embed, plain.lr_unembed) == (1, 1e-2, 3e-2, 1e-2)
-    longer = {"epochs": 6, "lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
+    lower = {"lr": 5e-3, "lr_embed": 1.5e-2, "lr_unembed": 5e-3}
+    twice = ("03_bigram", "04_attention", "05_attn_position", "06_ffn")
+    passes = dict.fromkeys(twice, 2) | dict.fromkeys(
+        ("07_block", "08_two_blocks", "09_multi_head"), 7
+    )
     before = {"betas": [0.9, 0.98], "initialisation": "fan_in"}
     for stage_id in STAGES:
         recipe = recipe_for("ladder", stage_id)
-        changes = longer if stage_id in ("07_block", "08_two_blocks", "09_multi_head") else {}
+        changes = {"epochs": passes[stage_id], **lower} if stage_id in passes else {}
         changes |= {} if stage_id in LADDER else {"epochs": 0.4, "lr_embed": 0.1, **before}
         changes |= {"balance_weight": 0.01} if stage_id == "10_moe_gated" else {}
         assert recipe.to_dict() == plain.to_dict() | changes
     assert recipe_for("ladder", "09_multi_head", epochs=0.4).lr == plain.lr
-    assert recipe_for("ladder", "09_multi_head", epochs=6).lr == longer["lr"]
+    assert recipe_for("ladder", "09_multi_head", epochs=7).lr == lower["lr"]
 
 
 @pytest.mark.parametrize("name", shipped_checkpoints())
