@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,7 +75,8 @@ class Generation:
         past = self._past(tokens.shape[1] + max_new_tokens) if use_past_kv_cache else None
         for _ in range(max_new_tokens):
             logits = self._next_logits(tokens, past)
-            if not torch.stack(logits.aminmax()).isfinite().all():  # both are NaN if a logit is
+            # both are NaN if a logit is
+            if not all(math.isfinite(extreme) for extreme in logits.aminmax()):
                 raise InputError("a logit holds NaN or infinity; load or train the model again")
             next_ = sample(logits, temperature, top_k, top_p, generator)
             next_ = torch.where(done, eos, next_) if stop_at_eos else next_

@@ -74,9 +74,10 @@ class Attention(nn.Module):
             value_input: What values are made from.
             past: What came before, which is read too and extended.
         """
-        q = self.hook_q(_project(query_input, self.W_Q))
-        k = self.hook_k(_project(key_input, self.W_K))
-        v = self.hook_v(_project(value_input, self.W_V))
+        project = _project_few if past else _project
+        q = self.hook_q(project(query_input, self.W_Q))
+        k = self.hook_k(project(key_input, self.W_K))
+        v = self.hook_v(project(value_input, self.W_V))
         if self.positions == "rotary":
             first = past.first(self.layer) if past else 0
             q = self.hook_rot_q(rotate(q, first=first))
@@ -103,9 +104,9 @@ class Attention(nn.Module):
             and not _faster_in_the_open(q)
         ):
             is_causal, dropout = q.shape[1] > 1, self.dropout.p * self.training
-            q, k, v = (rearrange(x, "b pos h d -> b h pos d") for x in (q, k, v))
+            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [batch head pos d_head]
             z = scaled_dot_product_attention(q, k, v, is_causal=is_causal, dropout_p=dropout)
-            return rearrange(z, "b h pos d -> b pos h d")
+            return z.transpose(1, 2)
         scores = _causal_scores(q, k)
         if self.positions == "alibi":
             slopes = alibi_slopes(self.cfg.n_heads).to(scores)
@@ -131,6 +132,20 @@ def _project(
     if x.ndim == 4:
         return einsum(x, weight, "b p h m, h m d -> b p h d")
     return einsum(x, weight, "b p m, h m d -> b p h d")
+
+
+def _project_few(
+    x: Float[Tensor, "batch pos *head d_model"], weight: Float[Tensor, "head d_model d_head"]
+) -> Float[Tensor, "batch pos head d_head"]:
+    """The same for a step of a few positions, head by head.
+
+    `einsum` multiplies all heads at once by a copy of their weights, which takes longer than so
+    small a product.
+    """
+    if x.ndim == 4:
+        return _project(x, weight)
+    rows = x.flatten(0, 1).expand(len(weight), -1, -1)
+    return torch.bmm(rows, weight).unflatten(1, x.shape[:2]).permute(1, 2, 0, 3)
 
 
 def _causal_scores(
