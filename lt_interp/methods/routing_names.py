@@ -28,3 +28,7 @@ KAPPA = "the same, beyond chance (kappa)"
 # How feeling words are matched with others, and what is done to the routing to see what it does.
 FREQUENCY, CLASS_TOO = "frequency", "frequency and class"
 OTHER_EXPERT = "sent to the other expert"
+
+# The classes of tokens that tell a story, and those of structure.
+STORY = ("name", "verb", "noun", "adjective")
+STRUCTURE = ("function word", "punctuation")

@@ -73,6 +73,9 @@ def _answers(result: Result) -> dict[str, Any]:
         "embeddings": [text.embeddings_sentence(nulls, stage) for stage in stages],
         "gated": text.gated_sentence(nulls, found["margin"]),
         "rule": [text.rule_sentence(found["counts"], nulls, stage) for stage in stages],
+        "story_structure": [
+            words_text.story_structure_sentence(found["story_structure"], stage) for stage in stages
+        ],
         "feelings": [
             words_text.feelings_sentence(found["feeling_words"], stage) for stage in stages
         ],
@@ -104,6 +107,7 @@ def _tables(result: Result) -> dict[str, str]:
         "article_agreement_table": tables.article_agreement_table(found["article_agreement"]),
         "information_table": tables.information_table(found["information"]),
         "causal_table": tables.causal_table(found["causal"]),
+        "story_structure_table": tables.story_structure_table(found["story_structure"]),
         "feelings_table": tables.feelings_table(found["feeling_words"]),
         "feeling_shares_table": tables.feeling_shares_table(found["feeling_shares"]),
         "load_table": tables.load_table(found["load"]),

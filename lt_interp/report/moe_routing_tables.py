@@ -197,6 +197,22 @@ def causal_table(causal: pd.DataFrame) -> str:
     return table(headers, rows, align="lllrrrr")
 
 
+def story_structure_table(found: pd.DataFrame) -> str:
+    """Where the two kinds of words go, and what random routers do with them."""
+    rows = [
+        [run(row), plain(row.layer), _common(row.common_expert), percent(row.story_share),
+         percent(row.structure_share), percent(row.load), small(row.p), small(row.q),
+         percent(row.random_router_abs_difference), percent(row.random_routers_as_far),
+         small(row.q_random), count(row.n_story), count(row.n_structure)]
+        for row in found.itertuples()
+    ]  # fmt: skip
+    headers = ["run", "layer", "expert, common number", "story words to it", "structure to it",
+               "all decisions", "p", "q", "random routers, apart on average",
+               "random routers as far apart", "q beside them", "story words",
+               "words of structure"]  # fmt: skip
+    return table(headers, rows, align="lllrrrrrrrrrr")
+
+
 def feelings_table(feelings: pd.DataFrame) -> str:
     """The permutation test and what random routers do."""
     rows = [

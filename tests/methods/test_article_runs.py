@@ -40,7 +40,7 @@ def evidence(
     feeling = [
         {"stage": MOE, "checkpoint": run, "layer": layer, "matched_by": "frequency", "expert": 1,
          "difference": difference, "null_low": -0.1, "null_high": 0.1, "q": 0.01,
-         "random_routers_as_far": 0.0, "n_words": 30, "n_draws": 1000}
+         "q_random": 0.01}
         for run, differences in ((MOE, (0.3, 0.2)), ("10_moe-seed1", (-0.4, 0.2)))
         for layer, difference in enumerate(differences)
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def evidence(
             (tokens or {}).items(), columns=["stage", "tokens_seen"]
         ).convert_dtypes(),
     }
-    return Evidence(tables=tables, saved=saved, classes=())
+    return Evidence(tables=tables, saved=saved)
 
 
 def test_a_gain_within_the_spread_of_seeds_holds_in_part_at_most() -> None:

@@ -97,7 +97,7 @@ def evidence(saved: Saved) -> Evidence:
         "stability": STABILITY, "settings": SETTINGS, "seeds": SEEDS,
     }  # fmt: skip
     tables = {name: make_table(types, []) for name, types in columns.items()}
-    return Evidence(tables=tables, saved=saved, classes=())
+    return Evidence(tables=tables, saved=saved)
 
 
 # On the article's own figures and recipe: these need nothing.

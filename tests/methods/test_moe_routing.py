@@ -28,7 +28,7 @@ from .moe_stages import by_parity, stage
 TABLES = {
     "load", "tokens", "counts", "labelings", "information", "repetition", "margin", "causal",
     "nulls", "article_words", "article_agreement", "agreement", "feeling_words", "feeling_shares",
-    "origin", "applies",
+    "story_structure", "origin", "applies",
 }  # fmt: skip
 
 
@@ -45,7 +45,12 @@ def test_every_table_is_there_and_stages_without_experts_say_why(result: Result)
         "04_attention": False, "10_moe": True, "10_moe-seed1": True
     }  # fmt: skip
     assert "no experts" in applies.loc["04_attention", "reason"]
-    of_words = {"feeling_words", "feeling_shares", "article_agreement"}  # bytes are no words
+    of_words = {
+        "feeling_words",
+        "feeling_shares",
+        "story_structure",
+        "article_agreement",
+    }  # no words
     for name in TABLES - of_words - {"applies", "agreement"}:
         assert set(result.tables[name]["checkpoint"]) == {"10_moe", "10_moe-seed1"}, name
     assert {"0", "1", "pooled"} == set(result.tables["load"]["layer"])

@@ -17,7 +17,7 @@ from lt_interp.methods.article.claims_experts import (
 from lt_interp.methods.article.claims_ngrams import explosion
 from lt_interp.methods.article.claims_parts import heads_apart
 from lt_interp.methods.article.claims_prompt import first_response
-from lt_interp.methods.article.claims_story import difference_p, division, layer_shares
+from lt_interp.methods.article.claims_story import division
 from lt_interp.methods.article.claims_whole import most
 from lt_interp.methods.article.feelings import cares
 from lt_interp.methods.verdict import (
@@ -90,18 +90,24 @@ def test_rules_of_single_claims() -> None:
 @pytest.mark.parametrize(
     ("q_shuffled", "q_random", "reached", "expected"),
     [
-        ((0.01, 0.01), (0.01, 0.02), True, HOLDS),
-        ((0.01, 0.01), (0.01, 0.02), False, IN_PART),  # no gradient descent at the router
-        ((0.01, 0.01), (0.01, 0.60), True, IN_PART),  # one router is like a random one
-        ((0.01, 0.40), (0.01, 0.01), True, IN_PART),
-        ((0.40, 0.40), (0.60, 0.01), True, FAILS),
+        ((0.01, 0.01), (0.01, 0.02), (True, True), HOLDS),
+        ((0.01, 0.01), (0.01, 0.02), (True, False), IN_PART),
+        ((0.01, 0.01), (0.01, 0.02), (False, False), FAILS),  # no gradient descent at a router
+        ((0.01, 0.01), (0.01, 0.60), (True, True), IN_PART),  # one router is like a random one
+        ((0.01, 0.01), (0.01, 0.60), (False, True), FAILS),  # and no gradient reaches the other
+        ((0.01, 0.01), (0.60, 0.60), (True, True), FAILS),
+        ((0.01, 0.40), (0.01, 0.01), (True, True), IN_PART),
+        ((0.40, 0.40), (0.60, 0.01), (True, True), FAILS),
     ],
 )
 def test_what_any_random_router_shows_is_not_learned(
-    q_shuffled: tuple[float, ...], q_random: tuple[float, ...], reached: bool, expected: str
+    q_shuffled: tuple[float, ...],
+    q_random: tuple[float, ...],
+    reached: tuple[bool, ...],
+    expected: str,
 ) -> None:
-    found = emergence(np.array(q_shuffled), np.array(q_random), reached=reached)
-    assert found == expected
+    routers = {"q_shuffled": q_shuffled, "q_random": q_random, "reached": reached}
+    assert emergence(pd.DataFrame(routers)) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,7 @@ def test_what_any_random_router_shows_is_not_learned(
         ((0.01, 0.01), (0.01, 0.09), (0.3, 0.2), IN_PART),  # a random router parts them as far
         ((0.01, 0.09), (0.01, 0.02), (0.3, 0.2), IN_PART),
         ((0.09, 0.09), (0.01, 0.02), (0.3, 0.2), FAILS),
+        ((0.01, 0.01), (0.09, 0.60), (0.3, 0.2), FAILS),  # random routers part them as far
     ],
 )
 def test_an_expert_cares_beyond_random_routers_and_in_all_runs(
@@ -168,23 +175,9 @@ def test_heads_that_differ_and_heads_that_do_not() -> None:
 
 
 def test_story_and_structure_divided_between_two_experts() -> None:
-    classes = ("noun", "function word", "other", "pronoun")
-    rows = pd.DataFrame({
-        "token": [" dog", " dog", " of", "?", " she", " But"], "token_id": [0, 0, 1, 2, 3, 1],
-        "expert": [1, 0, 0, 1, 1, 1], "share": [0.9, 0.6, 0.8, 0.7, 0.9, 0.9],
-    })  # fmt: skip
-    story, structure = layer_shares(rows, classes)
-    assert story.tolist() == [0.9, 0.4]
-    assert structure == pytest.approx([0.2])  # neither the pronoun nor what opens a sentence
-    assert division(0.8, 0.3, 0.001, 0.5) == division(0.3, 0.8, 0.001, 0.5) == HOLDS
-    assert division(0.8, 0.6, 0.001, 0.7) == HOLDS  # on either side of the load
-    assert division(0.8, 0.3, 0.001, 0.9) == IN_PART
-    assert division(0.8, 0.3, 0.2, 0.5) == FAILS
-
-
-def test_permutation_finds_a_shift_and_nothing_in_equal_words() -> None:
-    rng = np.random.default_rng(0)
-    same, other = rng.uniform(0, 1, 40), rng.uniform(0, 1, 40)
-    assert difference_p(same + 0.5, other, seed=0) < 0.01
-    assert difference_p(same, np.sort(same), seed=0) == pytest.approx(1, abs=0.02)
-    assert difference_p(same, other, seed=3) == difference_p(same, other, seed=3)
+    sure = {"q": 0.001, "q_random": 0.001}
+    assert division(0.8, 0.3, **sure, load=0.5) == division(0.3, 0.8, **sure, load=0.5) == HOLDS
+    assert division(0.8, 0.6, **sure, load=0.7) == HOLDS  # on either side of the load
+    assert division(0.8, 0.3, **sure, load=0.9) == IN_PART
+    assert division(0.8, 0.3, q=0.2, q_random=0.001, load=0.5) == FAILS
+    assert division(0.8, 0.3, q=0.001, q_random=0.2, load=0.5) == FAILS  # so do random routers

@@ -157,6 +157,7 @@ def test_more_than_the_embeddings_is_said_only_where_it_is() -> None:
 def test_feelings_turn_with_their_tests() -> None:
     def said(q: list[float], apart: float = 0.3) -> str:
         table = pd.DataFrame({"stage": "10_moe", "matched_by": "frequency", "q": q,
+                              "q_random": [0.01, 0.5][: len(q)],
                               "difference": [0.2, -0.2][: len(q)],
                               "random_routers_apart": apart})  # fmt: skip
         return words_text.feelings_sentence(table, "10_moe")
@@ -164,11 +165,31 @@ def test_feelings_turn_with_their_tests() -> None:
     assert ": Yes. In 2 of 2" in said([0.01, 0.02])
     assert ": In part. In 1 of 2" in said([0.01, 0.2])
     assert ": No. In 0 of 2" in said([0.5, 0.2])
-    assert "differs by 20.0% on average" in said([0.5, 0.2])
+    assert "differs by 20.0 percentage points on average" in said([0.5, 0.2])
+    assert "than random routers part them, by the same standard: 1 of 2" in said([0.5, 0.2])
     assert "does so easily: 30.0%" in said([0.5, 0.2])
     assert "about the 5% that chance gives" in said([0.5, 0.2], apart=0.05)
     assert "too few" in words_text.feelings_sentence(
         pd.DataFrame(columns=["stage", "matched_by"]), "10_moe"
+    )
+
+
+def test_story_and_structure_turn_with_their_tests_and_those_of_random_routers() -> None:
+    def said(*tests: tuple[float, float]) -> str:
+        table = pd.DataFrame(tests, columns=["q", "q_random"]).assign(
+            stage="10_moe", difference=[0.3, -0.1][: len(tests)], random_router_abs_difference=0.15
+        )
+        return words_text.story_structure_sentence(table, "10_moe")
+
+    assert ": Yes." in said((0.01, 0.01), (0.02, 0.03))
+    assert ": In part." in said((0.01, 0.01), (0.01, 0.5))
+    assert ": Not beyond random routers." in said((0.01, 0.5), (0.5, 0.01))
+    assert "in 1 of 2 cases" in said((0.01, 0.5), (0.5, 0.01))
+    assert "20.0 percentage points apart on average, under random routers 15.0" in said(
+        (0.01, 0.5), (0.5, 0.01)
+    )
+    assert "too few" in words_text.story_structure_sentence(
+        pd.DataFrame(columns=["stage"]), "10_moe"
     )
 
 

@@ -87,7 +87,7 @@ def article(
         "experts": experts_table(saved),
         "seeds": seed_spread(saved),
     }
-    evidence = Evidence(tables=tables, saved=saved, classes=measure.classes, seed=seed)
+    evidence = Evidence(tables=tables, saved=saved)
     return study.result(
         {"claims": claims_table(evidence), **tables, "applies": found["applies"]},
         notes=_notes(measure, saved),
@@ -99,10 +99,9 @@ class _Measure:
 
     def __init__(self, rows: Rows, tokenizer: Tokenizer, *, seed: int, max_rows: int) -> None:
         self._rows = rows
-        self.classes = tuple(token_classes(tokenizer))
         self.sample: Sample = draw_sample(rows, tokenizer, seed=seed, max_rows=max_rows)
         self.beginnings: Beginnings = draw_beginnings(rows, seed=seed)
-        self._names = np.array(self.classes) == "name"
+        self._names = np.array(token_classes(tokenizer)) == "name"
         self._named = tokenizer.str_tokens.index(NAMED) if NAMED in tokenizer.str_tokens else None
 
     def __call__(self, model: StageModel, share: Share) -> dict[str, list[dict[str, Any]]]:

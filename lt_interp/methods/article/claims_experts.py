@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from lt_interp.methods.article.claim_kinds import gain_claim
 from lt_interp.methods.article.evidence import Evidence
@@ -35,50 +33,54 @@ def _emerged(evidence: Evidence) -> Finding:
     table = evidence.saved.table(ANALYSIS, "nulls", needed)
     table = table[(table["stage"] == MOE) & (table["statistic"] == TOKEN_SHARE)]
     table = table[table["layer"].astype(str) != POOLED].dropna(subset=["p"])
-    shuffled, random = (table[table["null"] == null] for null in (SHUFFLED, RANDOM))
-    if shuffled.empty or random.empty:
+    random = table[table["null"] == RANDOM]
+    routers = pd.DataFrame({
+        "q_shuffled": _q(table[table["null"] == SHUFFLED]), "q_random": _q(random),
+        "reached": _reached(evidence),
+    }).dropna()  # fmt: skip
+    if routers.empty:
         raise NotMeasured(f"not measured for {MOE}")
-    reached = _reached(evidence)
-    q_shuffled, q_random = (
-        false_discovery_q(rows["p"].to_numpy(float)) for rows in (shuffled, random)
-    )
     return Finding(
         value=float(random["value"].mean()), unit="share of the expert's entropy",
-        n=len(random), n_of="routers",
-        verdict=emergence(q_shuffled, q_random, reached=bool(reached.all())),
-        reason=f"more than with shuffled decisions at {_passed(q_shuffled)} routers, more than "
-        f"with random routers in the trained stage, which give {random['null_mean'].mean():.1%} "
-        f"in the mean, at {_passed(q_random)}; a gradient reaches {int(reached.sum())} of "
-        f"{len(reached)} routers, and what it does not reach it cannot have taught; no interval: "
-        f"the mean of routers from {random['value'].min():.1%} to {random['value'].max():.1%}",
+        n=len(routers), n_of="routers", verdict=emergence(routers),
+        reason=f"more than with shuffled decisions at {_passed(routers['q_shuffled'])} routers, "
+        "more than with random routers in the trained stage, which give "
+        f"{random['null_mean'].mean():.1%} in the mean, at {_passed(routers['q_random'])}; a "
+        f"gradient reaches {int(routers['reached'].sum())} of {len(routers)} routers, and what it "
+        "does not reach it cannot have taught; no interval: the mean of routers from "
+        f"{random['value'].min():.1%} to {random['value'].max():.1%}",
     )  # fmt: skip
 
 
-def _passed(q: Float[np.ndarray, " case"]) -> str:
+def _q(rows: pd.DataFrame) -> pd.Series:
+    """The q value of every router, by run and layer."""
+    return pd.Series(false_discovery_q(rows["p"].to_numpy(float)), index=_by_router(rows))
+
+
+def _by_router(rows: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays([rows["checkpoint"], rows["layer"].astype(str)])
+
+
+def _passed(q: pd.Series) -> str:
     return f"{int((q < FDR).sum())} of {len(q)}"
 
 
-def emergence(
-    q_shuffled: Float[np.ndarray, " router"],
-    q_random: Float[np.ndarray, " router"],
-    *,
-    reached: bool,
-) -> str:
+def emergence(routers: pd.DataFrame) -> str:
     """Verdict on specialisation from gradient descent.
 
     Args:
-        q_shuffled: Of no more than chance, for every router.
-        q_random: Of no more than any random router shows.
-        reached: Whether a gradient reaches every router.
+        routers: `q_shuffled`, of no more than chance; `q_random`, of no more than a random router
+            shows; and whether a gradient has `reached` it.
     """
-    if not (q_shuffled < FDR).any():
-        return FAILS
-    everywhere = (q_shuffled < FDR).all() and (q_random < FDR).all()
-    return HOLDS if reached and everywhere else IN_PART
+    more = (routers["q_shuffled"] < FDR) & (routers["q_random"] < FDR)
+    return yes(*(more & routers["reached"].astype(bool)))
 
 
 def _origin(evidence: Evidence) -> pd.DataFrame:
-    needed = ("stage", "gradient_reaches", "gradient_norm", "compared", "as_initialised")
+    needed = (
+        "stage", "checkpoint", "layer", "gradient_reaches", "gradient_norm", "compared",
+        "as_initialised",
+    )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "origin", needed)
     rows = table[table["stage"] == MOE]
     if rows.empty:
@@ -87,8 +89,9 @@ def _origin(evidence: Evidence) -> pd.DataFrame:
 
 
 def _reached(evidence: Evidence) -> pd.Series:
-    """Whether a gradient reaches each router of every run."""
-    return _origin(evidence)["gradient_reaches"].astype(bool)
+    """Whether a gradient reaches each router, by run and layer."""
+    rows = _origin(evidence)
+    return pd.Series(rows["gradient_reaches"].to_numpy(bool), index=_by_router(rows))
 
 
 def _learned_router(evidence: Evidence) -> Finding:
@@ -205,7 +208,7 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
         "beside shuffled decisions and random routers, and whether a gradient reaches the router",
         rule="holds if at every router it is more than with shuffled decisions and with routers "
         "that no training touched (q below 0.05 for both) and a gradient reaches it, in part if "
-        "at some router more than shuffled, else it does not",
+        "so at some, else it does not",
         measure=_emerged,
     ),
     Claim(
@@ -233,8 +236,8 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
         "same frequency, and of the same class too; a permutation test over words, and how many "
         "random routers part them as far",
         rule="holds if in all cases they go elsewhere (q below 0.05), farther than with random "
-        "routers (q below 0.05) and to one same expert; in part if they go elsewhere in some, else "
-        "it does not; in part at most from one run or where experts cannot be matched",
+        "routers (q below 0.05) and to one same expert; in part if they do both in some, else it "
+        "does not; in part at most from one run or where experts cannot be matched",
         measure=who_cares,
     ),
     Claim(

@@ -22,14 +22,10 @@ class Evidence:
         tables: `class_gains`, `response`, `after_named`, `ngram_predictions`, `parameters`,
             `stability` and `settings`, of one model a stage; `seeds`.
         saved: The other analyses.
-        classes: The class of every token id.
-        seed: Of the permutations.
     """
 
     tables: Mapping[str, pd.DataFrame]
     saved: Saved
-    classes: tuple[str, ...]
-    seed: int = 0
 
     def gain(self, stage: str, *, by: str = ALL, name: str = GROUPS[ALL][0]) -> dict[str, Any]:
         """What a stage gains over the one it grew from on a class of tokens.

@@ -13,7 +13,7 @@ from lt_interp.methods.article.runs import (
 )
 from lt_interp.methods.claims import NotMeasured
 from lt_interp.methods.routing_names import FREQUENCY
-from lt_interp.methods.significance import FDR, false_discovery_q
+from lt_interp.methods.significance import FDR
 from lt_interp.methods.verdict import FAILS, HOLDS, IN_PART, Finding, at_most_in_part
 
 MOE = "10_moe"
@@ -23,10 +23,10 @@ def who_cares(evidence: Evidence) -> Finding:
     """Whether feeling words go to one expert, more than other words and than by any router."""
     needed = (
         "stage", "checkpoint", "layer", "matched_by", "expert", "difference", "null_low",
-        "null_high", "q", "random_routers_as_far", "n_words", "n_draws",
+        "null_high", "q", "q_random",
     )  # fmt: skip
     table = evidence.saved.table(ANALYSIS, "feeling_words", needed)
-    rows = table[table["stage"] == MOE].dropna(subset=["q", "random_routers_as_far"])
+    rows = table[table["stage"] == MOE].dropna(subset=["q", "q_random"])
     if not (rows["matched_by"] == FREQUENCY).any():
         raise NotMeasured("too few feeling words were routed here")
     cases = _cases(rows, common_numbers(evidence))
@@ -49,11 +49,7 @@ def who_cares(evidence: Evidence) -> Finding:
 
 
 def _cases(rows: pd.DataFrame, numbers_of: dict[tuple[str, str], str]) -> pd.DataFrame:
-    """Adds the difference of the common expert 1 and the q value beside random routers.
-
-    A share of random routers counts the trained one too, so that it is never 0 (Phipson and Smyth
-    2010, doi:10.2202/1544-6115.1585).
-    """
+    """Adds the difference of the common expert 1."""
     common = []
     for row in rows.to_dict("records"):
         numbering = numbers_of.get((str(row["checkpoint"]), str(row["layer"])))
@@ -61,11 +57,7 @@ def _cases(rows: pd.DataFrame, numbers_of: dict[tuple[str, str], str]) -> pd.Dat
             raise NotMeasured(f"the experts of {row['checkpoint']} have no common numbers")
         common.append(int(numbering[int(row["expert"])]))
     sign = np.where(np.array(common) == 1, 1.0, -1.0)
-    draws = rows["n_draws"].to_numpy(float)
-    p = (rows["random_routers_as_far"].to_numpy(float) * draws + 1) / (draws + 1)
-    return rows.assign(
-        to_expert_1=sign * rows["difference"].to_numpy(float), q_random=false_discovery_q(p)
-    )
+    return rows.assign(to_expert_1=sign * rows["difference"].to_numpy(float))
 
 
 def cares(cases: pd.DataFrame) -> str:
@@ -74,9 +66,8 @@ def cares(cases: pd.DataFrame) -> str:
     Args:
         cases: `q` and `q_random` of every case, and the difference `to_expert_1`.
     """
-    apart = cases["q"] < FDR
+    apart = (cases["q"] < FDR) & (cases["q_random"] < FDR)
     if not apart.any():
         return FAILS
     one_expert = (cases["to_expert_1"] > 0).nunique() == 1
-    learned = (cases["q_random"] < FDR).all()
-    return HOLDS if apart.all() and learned and one_expert else IN_PART
+    return HOLDS if apart.all() and one_expert else IN_PART

@@ -31,6 +31,7 @@ from lt_interp.methods.moe_routing.other_routers import (
 )
 from lt_interp.methods.moe_routing.routed import sent_by_story, sets
 from lt_interp.methods.moe_routing.story_groups import GROUPS
+from lt_interp.methods.moe_routing.story_structure import STORY_STRUCTURE, story_structure_rows
 from lt_interp.methods.moe_routing.streamed import classes_of, describe, texts_of
 from lt_interp.methods.moe_routing.tally import Tally
 from lt_interp.methods.moe_routing.together import compared
@@ -59,6 +60,7 @@ COLUMNS = {
     "word_counts": article_words.WORD_COUNTS,
     "feeling_words": matched_words.FEELINGS,
     "feeling_shares": matched_words.FEELING_SHARES,
+    "story_structure": STORY_STRUCTURE,
     "gradient": origin.GRADIENT,
 }
 
@@ -92,7 +94,7 @@ def moe_routing(
     Returns:
         Tables `load`, `tokens`, `counts`, `labelings`, `information`, `repetition`, `margin`,
         `causal`, `nulls`, `article_words`, `article_agreement`, `agreement`, `feeling_words`,
-        `feeling_shares`, `origin` and `applies`.
+        `feeling_shares`, `story_structure`, `origin` and `applies`.
 
     Raises:
         InputError: A checkpoint cannot be read or does not fit the rows, or no decision is asked.
@@ -132,17 +134,21 @@ class _Measure:
         found = describe(tally, texts, classes, seed=seed)
         del found["summaries"]  # the values in `nulls`
         found |= {"gradient": origin.gradient_rows(model, self._some_rows()), "information": [],
-                  "feeling_words": []}  # fmt: skip
+                  "feeling_words": [], "story_structure": []}  # fmt: skip
         others = other_routers(model, decisions, fresh, seed=seed, draws=self._draws)
         apart, counted = sets(decisions), tally.sets()
         for place, (one, tallied) in enumerate(zip(apart, counted, strict=True)):
             found["information"] += information_rows(one, seed=seed, one=tallied)
             if one.name != POOLED:
+                random = others[place].counts[RANDOM]
                 words = matched_words.words_of(tallied, texts, classes)
                 found["feeling_words"] += matched_words.feeling_rows(
-                    words, sent_by_story(one, words.ids),
-                    others[place].counts[RANDOM][:, words.ids], layer=one.name, seed=seed,
+                    words, sent_by_story(one, words.ids), random[:, words.ids],
+                    layer=one.name, seed=seed,
                 )  # fmt: skip
+                found["story_structure"] += story_structure_rows(
+                    tallied, texts, classes, random, seed=seed
+                )
             share(40 + 20 * (place + 1) // len(apart), STEPS)
         found["nulls"] = null_rows(apart, counted, others, least=LEAST)
         share(75, STEPS)

@@ -9,11 +9,12 @@ from lt_interp.methods.moe_routing.by_token import discoveries
 from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.nulls import with_null_q
 from lt_interp.methods.result import make_table
-from lt_interp.methods.significance import with_q
+from lt_interp.methods.significance import false_discovery_q, with_q
 from lt_interp.methods.study import MODEL_COLUMNS
 
 LONG = ("nulls", "causal", "article_words", "feeling_shares")  # tables of a thousand rows
-NUMBERED = ("load", "tokens", "causal", "feeling_words", "feeling_shares")  # rows about an expert
+BESIDE_RANDOM = ("feeling_words", "story_structure")  # differences that random routers have too
+NUMBERED = ("load", "tokens", "causal", "feeling_words", "feeling_shares", "story_structure")
 COUNTS = {
     **MODEL_COLUMNS, "layer": str, "n_tokens_tested": int, "n_over_80": int,
     "n_discoveries": int, "n_over_80_not_discovered": int, "share_of_decisions_over_80": float,
@@ -32,7 +33,8 @@ def compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataF
               if key not in ("shares", "word_counts", "gradient")}  # fmt: skip
     tables["tokens"] = discoveries(found["tokens"])
     tables["counts"] = _counts(tables["tokens"], found["load"])
-    tables["feeling_words"] = with_q(found["feeling_words"])
+    for name in BESIDE_RANDOM:
+        tables[name] = _with_q_random(with_q(found[name]))
     tables["agreement"] = across_models.agreement(found["shares"], seed=seed)
     labels = across_models.common_labels(found["word_counts"], tables["agreement"])
     applies = found["applies"][found["applies"]["applies"]]
@@ -47,6 +49,17 @@ def compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataF
     tables["article_words"] = across_models.article_words(models, found["word_counts"], labels)
     tables["article_agreement"] = across_models.article_agreement(found["word_counts"], labels)
     return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
+
+
+def _with_q_random(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `q_random`, of no farther apart than with random routers.
+
+    Their share counts the trained one too, so that no p value is 0 (Phipson and Smyth 2010,
+    doi:10.2202/1544-6115.1585).
+    """
+    draws = table["n_draws"].to_numpy(float)
+    p = (table["random_routers_as_far"].to_numpy(float) * draws + 1) / (draws + 1)
+    return table.assign(q_random=false_discovery_q(p))
 
 
 def _shortened(table: pd.DataFrame) -> pd.DataFrame:
