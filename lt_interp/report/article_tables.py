@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -65,10 +66,15 @@ def claim_notes(claims: pd.DataFrame) -> list[str]:
     """How each verdict came about."""
     return [
         f"**{plain(row['claim'])}**: {plain(row['verdict'])}. "
-        f"Measured: {plain(row['measurement'])}. Found: {plain(row['reason'])}. "
+        f"Measured: {plain(row['measurement'])}. Found: {plain(_with_minus(row['reason']))}. "
         f"Rule: {plain(row['rule'])}."
         for row in claims.to_dict("records")
     ]
+
+
+def _with_minus(text: str) -> str:
+    """Numbers below zero as pages write them."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
 def gains_table(gains: pd.DataFrame, stage: str) -> str:

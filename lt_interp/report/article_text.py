@@ -41,8 +41,9 @@ def training_sentence(meta: dict[str, Any]) -> str:
     ours = f"The stages {which} saw {most if least == most else f'{least} to {most}'} tokens"
     if max(seen) < theirs:
         return (
-            f"{ours}, the article's {millions(theirs)} in each epoch: a sentence that does not "
-            "hold here may still have held there."
+            f"{ours}, the article's {millions(theirs)} in each epoch: a sentence about what a "
+            "stage has learned that does not hold here may still have held there; one about the "
+            "construction or the article's own figures does not depend on it."
         )
     return f"{ours}, no fewer than the article's {millions(theirs)} in each epoch."
 
@@ -131,8 +132,8 @@ def response_sentence(response: pd.DataFrame) -> str:
     if not uses:
         return "No stage gains from the true beginning of a story."
     return (
-        f"From the true beginning gain {listing(uses)} ({len(uses)} of {len(response)} stages), "
-        f"most of all {name(most['stage'])}, by {nats(most['benefit_nats'])} nats "
+        f"The true beginning helps {len(uses)} of {len(response)} stages ({listing(uses)}), most "
+        f"of all {name(most['stage'])}, by {nats(most['benefit_nats'])} nats "
         f"[{nats(most['low'])}, {nats(most['high'])}]."
     )
 
@@ -163,7 +164,10 @@ def ngram_sentence(predictions: pd.DataFrame) -> str:
     ]
     rest = [name(stage) for stage in stages if stage not in tell]
     other = f"; not so {listing(rest)}" if rest else ""
-    return f"The girl is rather Lily and the boy rather Tim for {listing(each)}{other}."
+    return (
+        "Lily is likelier than Tim after the girl, and Tim than Lily after the boy, for "
+        f"{listing(each)}{other}."
+    )
 
 
 def evolution_sentence(evolution: pd.DataFrame) -> str:
@@ -204,11 +208,11 @@ def experts_sentence(experts: pd.DataFrame, stages: Sequence[str]) -> str:
         more = int((known["low"] > known["load"]).sum())
         parts.append(
             f"in {name(stage)} (run {code(known['checkpoint'].iloc[0])}) "
-            f"{over} of {len(known)} words send more than 80% to that expert and "
-            f"{more} more than its share of all decisions ({percent(known['load'].iloc[0])})"
+            f"{over} of {len(known)} words go to that expert more than 80% of the time and "
+            f"{more} more often than all decisions do ({percent(known['load'].iloc[0])})"
         )
     if not parts:
         reasons = experts["reason"].dropna().unique()
         return plain(f"Our side of this table is {reasons[0]}." if len(reasons) else "No figures.")
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}. In the article all 16 send more than 80%."
+    return f"{text[0].upper()}{text[1:]}. In the article all 16 do more than 80% of the time."

@@ -224,6 +224,18 @@ def broke_sentence(claims: pd.DataFrame, claim: str) -> str:
         f"article's prompts ({_change(short)}) {'but' if opposite else 'and'} {words[1]} over "
         f"whole rows ({_change(everywhere)})."
         + (" The heatmap of a short prompt shows the one and not the other." if opposite else "")
+        + _still_largest(claims, claim)
+    )
+
+
+def _still_largest(claims: pd.DataFrame, claim: str) -> str:
+    """Where more tokens than before give no other more than themselves."""
+    row = _at(claims, claim, "share of tokens whose largest weight is on themselves, 05 minus 04")
+    if row is None or _direction(row) != "rises":
+        return ""
+    return (
+        " But the share of tokens that give no other more than themselves rises over whole rows "
+        f"({_change(row)})."
     )
 
 

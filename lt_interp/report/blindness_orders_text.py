@@ -104,7 +104,7 @@ def window_sentence(verdicts: pd.DataFrame) -> str:
         for row in windows.itertuples()
     ]
     said = (
-        "Shuffling everything behind the window, in double precision, moves no logit by more than: "
+        "Shuffling everything before the window, in double precision, moves no logit by more than: "
         f"{listing(each)}."
     )
     above = windows[windows["sensitivity_low"] > 1]

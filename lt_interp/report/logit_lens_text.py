@@ -47,8 +47,8 @@ def answer_sentence(corpus: pd.DataFrame, baselines: pd.DataFrame) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
     share = _share_known(first["loss_nats"], last["loss_nats"], baselines)
     return (
-        f"In {name(stage)} the prediction is at {loss(first['loss_nats'])} nats a token when only "
-        f"the embeddings are read, and at {loss(last['loss_nats'])} at the end{share}. "
+        f"In {name(stage)} the loss is {loss(first['loss_nats'])} nats a token when only the "
+        f"embeddings are read, and {loss(last['loss_nats'])} at the end. {share} "
         f"{_largest_step(rows)}"
     )
 
@@ -57,11 +57,11 @@ def _share_known(first: float, last: float, baselines: pd.DataFrame) -> str:
     """How much of the way from token frequencies to the end the embeddings have made."""
     unigram = float(baselines.set_index("baseline").loc["unigram", "loss_nats"])
     if first >= unigram or last >= unigram:
-        return f" (the frequencies of the tokens alone reach {loss(unigram)})"
+        return f"The frequencies of the tokens alone reach {loss(unigram)}."
     way = (unigram - first) / (unigram - last)
     return (
-        f"; of the way there from {loss(unigram)}, what the frequencies of the tokens alone reach, "
-        f"the embeddings make {percent(way)}"
+        f"The frequencies of the tokens alone reach {loss(unigram)}; of the way from there to the "
+        f"end the embeddings make {percent(way)}."
     )
 
 
@@ -74,7 +74,11 @@ def _largest_step(rows: pd.DataFrame) -> str:
     if step["change_from_previous_nats"] >= 0:
         return "No part after the embeddings lowers it."
     point = plain(point_label(step["point"]))
-    return f"The part that lowers it most is {point}, by {_change(step)} nats."
+    least, most = -step["change_high"], -step["change_low"]
+    return (
+        f"The part that lowers it most is {point}: by {loss(-step['change_from_previous_nats'])} "
+        f"nats [{loss(least)}, {loss(most)}]."
+    )
 
 
 def _change(step: Any) -> str:
@@ -114,13 +118,13 @@ def untrained_sentence(corpus: pd.DataFrame, baselines: pd.DataFrame) -> str:
     uniform = float(baselines.set_index("baseline").loc["uniform", "loss_nats"])
     low, high = corpus["untrained_loss_nats"].min(), corpus["untrained_loss_nats"].max()
     better = corpus[corpus["untrained_high"] < uniform]
-    span = f"between {loss(low)} and {loss(high)} nats; all tokens alike give {loss(uniform)}"
-    if better.empty:
-        return f"In untrained stages the lens is nowhere better than chance ({span})."
-    return (
-        f"In untrained stages the lens is better than all tokens alike at {len(better)} of "
-        f"{len(corpus)} points ({span})."
+    alike = f"the {loss(uniform)} of all tokens alike"
+    where = (
+        f"nowhere does its interval lie below {alike}"
+        if better.empty
+        else f"its interval lies below {alike} at {len(better)} of {len(corpus)} points"
     )
+    return f"In untrained stages the loss lies between {loss(low)} and {loss(high)} nats; {where}."
 
 
 def chains_sentence(corpus: pd.DataFrame, baselines: pd.DataFrame) -> str:
@@ -178,7 +182,7 @@ def attribution_sentence(attribution: pd.DataFrame, applies: pd.DataFrame, stage
 def _part(row: Any, *, first: bool = True) -> str:
     """A part inside a sentence."""
     words = {
-        "embed": "the token's own embedding",
+        "embed": "the embedding of the token that is read",
         "pos_embed": "the position's embedding",
         "ln_final.b": "the bias of the final LayerNorm",
         "b_U": "the bias of the unembedding",

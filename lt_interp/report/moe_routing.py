@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from lt_interp.figures import moe_routing as overview
 from lt_interp.figures import moe_routing_causal as causal
 from lt_interp.figures import moe_routing_tokens as token_figure
@@ -14,7 +16,7 @@ from lt_interp.methods.routing_names import AGREEMENT, KAPPA, N_DISCOVERIES, N_O
 from lt_interp.report import moe_routing_tables as tables
 from lt_interp.report import moe_routing_text as text
 from lt_interp.report import moe_routing_words_text as words_text
-from lt_interp.report.markdown import plain
+from lt_interp.report.markdown import listing, plain
 from lt_interp.report.numbers import count, percent
 from lt_interp.report.page import Drawing, Page
 
@@ -52,13 +54,17 @@ def _context(result: Result) -> dict[str, Any]:
         "measured": measured,
         "nothing": "" if measured else text.nothing_sentence(found["applies"]),
         "others": [
-            f"{text.name(row.stage)}: {plain(row.reason)}"
-            for row in found["applies"].drop_duplicates("stage").itertuples()
-            if not row.applies
+            f"{listing([text.name(stage) for stage in some['stage'].unique()])}: {plain(reason)}"
+            for reason, some in _refused(found["applies"]).groupby("reason", sort=False)
         ],
         "figures": set(_drawings(result)),
     }
     return {**context, **_answers(result), **_tables(result)} if measured else context
+
+
+def _refused(applies: pd.DataFrame) -> pd.DataFrame:
+    """The stages that were not measured."""
+    return applies[~applies["applies"].astype(bool)]
 
 
 def _answers(result: Result) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def remains_sentence(nulls: pd.DataFrame, stage: str) -> str:
     own, drawn = mine["value"].mean(), mine["null_mean"].mean()
     return (
         f"{name(stage)}: a token's id tells {percent(own)} of what there is to know of its expert, "
-        "the mean over layers and runs. Under a random hyperplane at the same place, which no "
+        "the mean over layers and runs, the bias of counting left in on both sides. Under a random "
+        "hyperplane at the same place, which no "
         f"gradient ever touched, it tells {percent(drawn)}: **{_remaining(mine)}** "
         f"({_by_layer(mine)}). {_place(mine)}"
     )
@@ -70,7 +71,7 @@ def remains_sentence(nulls: pd.DataFrame, stage: str) -> str:
 def _remaining(mine: pd.DataFrame) -> str:
     """What remains under random routers: one figure only where the layers agree on the side.
 
-    Routers among the random ones have no side: what remains is then as good as all of it.
+    Routers among the random ones have no side: what remains is not to be told from all of it.
     """
     layers = mine.groupby("layer", sort=False)[["value", "null_mean"]].mean()
     more = layers["value"] > layers["null_mean"]
@@ -78,7 +79,9 @@ def _remaining(mine: pd.DataFrame) -> str:
     if mine["value"].mean() <= 0:
         return "there is no specialisation that could remain"
     if not outside.any():
-        return f"as good as all of the specialisation remains, {_remaining_share(mine)}"
+        return (
+            f"{_remaining_share(mine)} of the specialisation remains, not to be told from all of it"
+        )
     if more.any() and not more.all():
         return (
             f"the layers disagree: less than all remains in {_layers(more[more].index)}, all of it "
@@ -121,7 +124,7 @@ def _place(mine: pd.DataFrame) -> str:
     if not (above | below).any():
         return (
             f"In none of {cases(n)} does the stage's router lie outside the middle 95% of "
-            "random ones: it is one of them."
+            "random ones: it cannot be told from them."
         )
     parts = [
         f"{int(one.sum())} of {n} cases lie {side} the middle 95% of random routers "
@@ -142,12 +145,12 @@ def untrained_sentence(nulls: pd.DataFrame, stage: str) -> str:
     """What random routers make of the untrained stage."""
     mine = _cases(nulls, stage, TOKEN_SHARE, UNTRAINED)
     own, drawn = mine["value"].mean(), mine["null_mean"].mean()
-    over = _cases(nulls, stage, OVER_SHARE, UNTRAINED)["null_mean"].mean()
+    over = _cases(nulls, stage, OVER_SHARE, UNTRAINED)
     beside = f"{percent(drawn / own)} of the trained stage's figure" if own > 0 else "it 0%"
     return (
         f"{name(stage)}: random routers on the stage before any training give {percent(drawn)}, "
-        f"{beside}, and send {percent(over)} of all "
-        "decisions by tokens that exceed 80%."
+        f"{beside}; tokens that exceed 80% then make {percent(over['null_mean'].mean())} of all "
+        f"decisions, in the trained stage {percent(over['value'].mean())}."
     )
 
 

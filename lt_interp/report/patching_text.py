@@ -36,7 +36,7 @@ def accuracy_sentence(accuracy: pd.DataFrame) -> str:
     if accuracy.empty:
         return "No stage measured here can be asked any of the prompts."
     guessing, better, worse = [], [], []
-    for row in accuracy.itertuples():
+    for row in accuracy[accuracy["stage"] != FOCUS].itertuples():
         label = f"{name(row.stage)} ({percent(row.share_right)} of {count(row.n_pairs)})"
         if pd.isna(row.low) or row.low <= HALF <= row.high:
             guessing.append(label)
@@ -51,8 +51,10 @@ def accuracy_sentence(accuracy: pd.DataFrame) -> str:
         parts.append(f"Not distinguishable from guessing: {listing(guessing)}.")
     if worse:
         parts.append(f"Wrong more often than right: {listing(worse)}.")
+    if FOCUS in set(accuracy["stage"]):
+        parts.append(f"The pairs were chosen by {name(FOCUS)}, whose own share says nothing.")
     untrained = extremes(accuracy["untrained_share_right"], percent)
-    parts.append(f"Untrained, they are right in {untrained}.")
+    parts.append(f"Untrained, stages are right in {untrained}.")
     return " ".join(parts)
 
 
@@ -135,8 +137,10 @@ def reading_sentence(result: Result) -> str:
     parts = []
     if what:
         parts.append(
-            "The strongest head's values carry more than the strongest pattern, so it is what is "
-            f"read, not where, on {listing(what)}."
+            "The strongest head's values carry more than the strongest pattern on "
+            f"{listing(what)}. The two prompts of a pair differ in a word and not in where it "
+            "stands, so a pattern that both share carries nothing here, however much the head "
+            "needs it."
         )
     if where:
         parts.append(
@@ -220,7 +224,7 @@ def _other_sentence(rows: pd.DataFrame) -> str:
     if other.empty:
         return ""
     worst = other.loc[(1 - other["recovery"]).abs().idxmax()]
-    place = f"in layer {int(worst['layer'])}, {plain(worst['position_role'])}"
+    place = f"in layer {int(worst['layer'])}, {_where(worst['position_role'])}"
     kept = percent(worst["recovery"])
     if abs(1 - worst["recovery"]) < NOTHING:
         return (
@@ -232,6 +236,24 @@ def _other_sentence(rows: pd.DataFrame) -> str:
     return (
         f"Sending tokens to the other expert costs most {place}: {kept} of the difference is left."
     )
+
+
+def _part(row: Any) -> str:
+    """A part of a stage and where in the prompt it is patched."""
+    outputs = {"attn_out": "attention", "mlp_out": "the feed-forward layer"}
+    if row.component not in outputs:
+        return plain(part_label(row.component, row.layer, row.head, row.position_role))
+    where = "" if row.position_role == "all" else f" {_where(row.position_role)}"
+    return f"the output of {outputs[row.component]} in layer {int(row.layer)}{where}"
+
+
+def _where(role: str) -> str:
+    """A position of a prompt, by its role."""
+    places = {
+        "differing": "at the swapped word", "between": "between it and the end",
+        "last": "at the last position",
+    }  # fmt: skip
+    return places.get(role, plain(role))
 
 
 def headline(result: Result) -> str:
@@ -248,8 +270,7 @@ def headline(result: Result) -> str:
     if found.empty:
         return f"{start}; no single part of it carries the answer better than a wrong donor."
     best = next(found.itertuples())
-    label = part_label(best.component, best.layer, best.head, best.position_role)
-    most = f"{plain(label)} carries most on its own: {percent(best.recovery)}"
+    most = f"{_part(best)} carries most on its own: {percent(best.recovery)}"
     return f"{start}; of its parts, {most}."
 
 

@@ -17,8 +17,8 @@ _OTHER_STORIES = (
     "so its figures stand beside ours for orientation and are no like-for-like comparison."
 )
 _OTHER_SPLIT = (
-    "The article measured on the 18,616 rows of TinyStories' own validation split; what differs "
-    "from that in this text also moves the figures."
+    "The article's perplexities are of all 18,616 rows of TinyStories' own validation split; where "
+    "these stories are others, the figures differ for that too."
 )
 SHORT = 12  # hexadecimal digits of a hash that is only there to tell files apart
 
@@ -67,7 +67,7 @@ def _seen_in_training(meta: dict[str, Any]) -> str:
         or (whole and model["trained_on"]["name"] == corpus["name"])
     ]
     if not seen:
-        return f"No model here is on record as trained on them.{_not_on_record(meta)}"
+        return f"No model here is on record as trained on these stories.{_not_on_record(meta)}"
     names = ", ".join(code(name) for name in seen)
     return (
         f"**{names} trained on stories of this very corpus**, so those figures also show what was "

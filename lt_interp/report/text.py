@@ -206,7 +206,8 @@ def curve_sentence(stage: str, points: pd.DataFrame) -> str:
         )
     below = int((reached["our_perplexity"] < reached["perplexity"]).sum())
     if below == len(reached):
-        where = f"below the published curve at every one of the {below} points it reaches"
+        every = "the one point" if below == 1 else f"every one of the {below} points"
+        where = f"below the published curve at {every} it reaches"
     elif below == 0:
         where = f"not below the published curve at any of the {len(reached)} points it reaches"
     else:

@@ -15,7 +15,7 @@ from lt_interp.methods.moe_routing.story_structure import (
     story_structure_rows,
 )
 from lt_interp.methods.moe_routing.tally import Tallied, tallied
-from lt_interp.methods.moe_routing.together import _with_q_random
+from lt_interp.methods.moe_routing.together import with_random_q
 
 EACH = 200  # decisions of a token
 NOUNS = [f" thing{i}" for i in range(8)]
@@ -80,7 +80,7 @@ def test_too_few_words_are_not_asked() -> None:
 
 def test_random_routers_give_a_q_that_counts_the_trained_one() -> None:
     table = pd.DataFrame({"random_routers_as_far": [0.0, 0.5], "n_draws": [999, 999]})
-    assert _with_q_random(table)["q_random"].tolist() == pytest.approx([0.002, 0.5005])
+    assert with_random_q(table)["q_random"].tolist() == pytest.approx([0.002, 0.5005])
 
 
 def test_permutation_finds_a_shift_and_nothing_in_equal_words() -> None:

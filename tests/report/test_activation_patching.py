@@ -88,11 +88,16 @@ def result(evolution, hostile) -> Result:
 
 
 def test_who_guesses_and_who_knows(result):
+    chosen = text.accuracy_sentence(result.tables["clean_accuracy"])
+    assert "by **09 + Multi-head**, whose own share says nothing" in chosen
+    assert "Right more often" not in chosen
+    result.tables["clean_accuracy"]["stage"] = ["03_bigram", "08_two_blocks", "10_moe"]
     said = text.accuracy_sentence(result.tables["clean_accuracy"])
-    assert "Right more often than guessing: **09 + Multi-head** (100.0% of 200)." in said
+    assert "chosen" not in said
+    assert "Right more often than guessing: **08 + Depth** (100.0% of 200)." in said
     assert "Not distinguishable from guessing: **03 Bigram** (52.0% of 200)." in said
     assert "Wrong more often than right: **10 + MoE** (30.0% of 200)." in said
-    assert "Untrained, they are right in 48.0%." in said
+    assert "Untrained, stages are right in 48.0%." in said
 
 
 def test_the_path_is_told_with_its_numbers(result):
@@ -118,8 +123,9 @@ def test_a_stage_patched_on_few_pairs_is_not_spoken_of(result):
 
 
 def test_what_is_read_and_where_turn_with_the_numbers(result):
-    assert "it is what is read, not where, on **09 + Multi-head** (40.0% and 2.0%)" in (
-        text.reading_sentence(result)
+    assert (
+        "values carry more than the strongest pattern on **09 + Multi-head** (40.0% and 2.0%)"
+        in (text.reading_sentence(result))
     )
     cells = result.tables["cells"]
     pattern = cells["component"] == "pattern"
@@ -157,13 +163,18 @@ def test_the_routers_choice_carries_nothing_or_a_part(result):
     assert (
         "carries a part, more than that of a wrong donor. Where giving the corrupt run the" in said
     )
-    assert "costs most in layer 1, last: 50.0% of the difference is left" in said
+    assert "costs most in layer 1, at the last position: 50.0% of the difference is left" in said
     experts["share_changed"] = 0.0
     assert "so it cannot carry the answer" in text.expert_sentences(experts)[0]
 
 
 def test_the_headline_names_the_strongest_part_or_says_there_is_none(result):
-    assert "of its parts, L0 attn_out, last carries most on its own: 55.0%" in text.headline(result)
+    assert (
+        "of its parts, the output of attention in layer 0 at the last position carries most on its "
+        "own: 55.0%" in text.headline(result)
+    )
+    result.tables["important"]["component"] = "pattern"
+    assert "of its parts, L0 pattern, last carries most" in text.headline(result)
     result.tables["important"] = result.tables["important"].iloc[:0]
     assert "no single part of it carries the answer better than a wrong donor" in (
         text.headline(result)

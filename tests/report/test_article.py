@@ -188,8 +188,8 @@ def test_window_and_evolution_sentences_hold_both_figures() -> None:
 @pytest.mark.parametrize(("share", "over", "more"), [(0.9, 1, 1), (0.7, 0, 1), (0.5, 0, 0)])
 def test_experts_sentence_turns(share: float, over: int, more: int) -> None:
     sentence = text.experts_sentence(experts(share), ["10_moe"])
-    assert f"{over} of 1 words send more than 80%" in sentence
-    assert f"and {more} more than its share" in sentence
+    assert f"{over} of 1 words go to that expert more than 80% of the time" in sentence
+    assert f"and {more} more often than all decisions do" in sentence
 
 
 def test_training_and_seeds_sentences_turn() -> None:

@@ -244,6 +244,18 @@ def test_the_diagonals_sentence_turns_with_the_numbers(short, everywhere, parts)
     assert f"{100 * short[0]:+.1f}".replace("-", "−") in sentence
 
 
+def test_a_diagonal_that_is_still_the_largest_weight_is_said_to_be():
+    rows = claim_rows((-0.2, -0.3, -0.1), (-0.1, -0.2, -0.05))
+    largest = rows[rows["claim"] == BROKE].iloc[:1].assign(
+        quantity="share of tokens whose largest weight is on themselves, 05 minus 04",
+        where="stories", value=0.25, low=0.2, high=0.3,
+    )  # fmt: skip
+    said = text.broke_sentence(pd.concat([rows, largest]), BROKE)
+    assert "give no other more than themselves rises over whole rows (+25.0 points" in said
+    falls = largest.assign(value=-0.25, low=-0.3, high=-0.2)
+    assert "themselves rises" not in text.broke_sentence(pd.concat([rows, falls]), BROKE)
+
+
 def test_a_claims_sentence_gives_its_verdict_and_its_tally():
     sentence = text.claim_sentence(claim_rows(), SELF)
     assert sentence.endswith("**holds in part**: of 4 measurements 3 agree and 1 does not.")

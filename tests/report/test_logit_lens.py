@@ -200,19 +200,18 @@ def test_answer_names_the_best_stream_and_its_largest_step(lens):
     table, baselines = tables["lens_corpus"], tables["lens_baselines"]
     answer = text.answer_sentence(table, baselines)
     assert answer == (
-        "In **07 + Residual/LN** the prediction is at 5.00 nats a token when only the embeddings "
-        "are read, and at 3.50 at the end; of the way there from 5.70, what the frequencies of the "
-        "tokens alone reach, the embeddings make 31.8%. The part that lowers it most is FFN 0, by "
-        "−1.000 [−1.050, −0.950] nats."
+        "In **07 + Residual/LN** the loss is 5.00 nats a token when only the embeddings are read, "
+        "and 3.50 at the end. The frequencies of the tokens alone reach 5.70; of the way from "
+        "there to the end the embeddings make 31.8%. The part that lowers it most is FFN 0: by "
+        "1.00 nats [0.95, 1.05]."
     )
     table.loc[table["stage"] == "10_moe", "loss_nats"] -= 1
     assert text.answer_sentence(table, baselines).startswith("In **10 + MoE**")
     table["change_from_previous_nats"] = table["change_from_previous_nats"].abs()
     assert "No part after the embeddings lowers it." in text.answer_sentence(table, baselines)
     table["loss_nats"] += 4
-    assert "(the frequencies of the tokens alone reach 5.70)" in text.answer_sentence(
-        table, baselines
-    )
+    answer = text.answer_sentence(table, baselines)
+    assert "The frequencies of the tokens alone reach 5.70. No part" in answer
     chains = table[table["stage"] == "05_attn_position"]
     assert "No stage measured here has a residual stream" in text.answer_sentence(chains, baselines)
 
@@ -234,11 +233,13 @@ def test_steps_that_hurt_or_cannot_be_told_are_named(lens):
 def test_untrained_and_chains_turn_with_their_numbers(lens):
     tables = lens().tables
     table, baselines = tables["lens_corpus"], tables["lens_baselines"]
-    assert "nowhere better than chance" in text.untrained_sentence(table, baselines)
+    assert "nowhere does its interval lie below the 8.30 of all" in text.untrained_sentence(
+        table, baselines
+    )
     table.loc[0, "untrained_loss_nats"] = 8.0
-    assert "nowhere better" in text.untrained_sentence(table, baselines)  # the interval decides
+    assert "nowhere" in text.untrained_sentence(table, baselines)  # the interval decides
     table.loc[0, "untrained_high"] = 8.1
-    assert "better than all tokens alike at 1 of 9 points" in text.untrained_sentence(
+    assert "lies below the 8.30 of all tokens alike at 1 of 9 points" in text.untrained_sentence(
         table, baselines
     )
     assert "at every one of 2 such points" in text.chains_sentence(table, baselines)
@@ -259,7 +260,10 @@ def test_attribution_sentence_names_the_largest_share_and_the_largest_beyond_cha
     shares, checked = tables["attribution"], tables["attribution_applies"]
     sentence = text.attribution_sentence(shares, checked, "07_block")
     assert "stands +6.50 above the mean" in sentence
-    assert "The token's own embedding gives the largest share, +3.00 [+2.90, +3.10]" in sentence
+    assert (
+        "The embedding of the token that is read gives the largest share, +3.00 [+2.90, +3.10]"
+        in sentence
+    )
     assert "2 of 3 parts favour the token that really comes" in sentence
     assert "head 0 of layer 0 does so most, by +1.50" in sentence
     shares["q"] = 0.9

@@ -8,7 +8,7 @@ from lt_interp.report.provenance import corpus_sentences, how_made
 def test_embedded_stories_are_told_from_the_articles_split(evolution):
     said = corpus_sentences(evolution(["06_ffn"]).meta)
     assert "embedded stories** (660 stories, 628 rows of tokens)" in said
-    assert "No model here is on record as trained on them." in said
+    assert "No model here is on record as trained on these stories." in said
     assert "**not** TinyStories' validation split" in said
 
 
@@ -60,7 +60,7 @@ def test_what_is_not_on_record_of_a_model_in_memory_is_a_dash(evolution):
     meta["models"]["06_ffn"] = {**card, **nothing, "trained_on": dict.fromkeys(card["trained_on"])}
     line = how_made(meta)["checkpoints"].splitlines()[2]
     assert line.endswith("| – | – | – | – |")
-    assert "No model here is on record as trained on them." in corpus_sentences(meta)
+    assert "No model here is on record as trained on these stories." in corpus_sentences(meta)
 
 
 def test_a_converted_model_names_its_file_and_no_training(evolution):

@@ -121,6 +121,7 @@ def test_curve_sentence_counts_the_points_that_lie_below():
     said = text.curve_sentence("09_multi_head", points)
     assert "below the published curve at every one of the 3 points it reaches" in said
     assert "(4 points are published)" in said
+    assert "at the one point it reaches" in text.curve_sentence("05_attn_position", points[2:])
     points.loc[0, "our_perplexity"] = 40.0
     assert "at 2 of the 3 points" in text.curve_sentence("09_multi_head", points)
     points["our_perplexity"] = 50.0

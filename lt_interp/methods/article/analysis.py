@@ -136,8 +136,8 @@ def _notes(measure: _Measure, saved: Saved) -> dict[str, Any]:
     sample, beginnings = measure.sample, measure.beginnings
     n_rows, width = sample.tokens.shape
     return {
-        "scored": f"tokens 2 to {width} of {n_rows} rows; the averaging stages also on the last "
-        "token of every row",
+        "scored": f"tokens 2 to {width} of {n_rows} rows drawn at random; the averaging stages "
+        "also on the last token of every row",
         "intervals": "95%, percentile bootstrap of 2,000 resamples of stories",
         "tests": "class gains: 9,999 sign flips of whole stories, Benjamini-Hochberg over every "
         "pair of stages and every class",

@@ -119,7 +119,7 @@ CLAIMS: tuple[Claim[Evidence], ...] = (
     ),
     gain_claim(
         "Position pays once there is attention",
-        "Position + attention = structure.",
+        "A Sense of Place (Positional Encoding) […] Perplexity: 17.7.",
         POSITION,
     ),
     Claim(

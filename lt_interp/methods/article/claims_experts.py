@@ -125,8 +125,8 @@ def _claimed_words(evidence: Evidence) -> Finding:
     why = doubt(evidence, MOE, fitted=fitted)
     shares = [over / n for over, _, n in runs]
     each = "; ".join(
-        f"{over} of {n} words send more than 80% to that expert, {more} more than the expert's "
-        "share of all decisions (intervals above it)"
+        f"{over} of {n} words go to that expert more than 80% of the time, {more} more often than "
+        "all decisions do (intervals above)"
         for over, more, n in runs
     )
     return Finding(

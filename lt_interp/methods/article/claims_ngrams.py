@@ -79,7 +79,8 @@ def _fresh_start(evidence: Evidence) -> Finding:
         verdict=as_trained(gain(difference, highest, published=published), times),
         reason=f"perplexity goes from {before:.1f} on the last token of each row to {now:.1f} at "
         f"every position, which is what the article compared ({then:.1f} and {since:.1f}); "
-        "the interval takes the far ends of both; at every position in both the loss changes by "
+        "the interval takes the far ends of both; over all rows, at every position in both, the "
+        "loss changes by "
         f"{everywhere:+.3f} nats; one run of each{unequal_clause(times)}",
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ def compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataF
     tables["tokens"] = discoveries(found["tokens"])
     tables["counts"] = _counts(tables["tokens"], found["load"])
     for name in BESIDE_RANDOM:
-        tables[name] = _with_q_random(with_q(found[name]))
+        tables[name] = with_random_q(with_q(found[name]))
     tables["agreement"] = across_models.agreement(found["shares"], seed=seed)
     labels = across_models.common_labels(found["word_counts"], tables["agreement"])
     applies = found["applies"][found["applies"]["applies"]]
@@ -51,7 +51,7 @@ def compared(found: dict[str, pd.DataFrame], *, seed: int) -> dict[str, pd.DataF
     return {**tables, **{name: _shortened(tables[name]) for name in LONG}}
 
 
-def _with_q_random(table: pd.DataFrame) -> pd.DataFrame:
+def with_random_q(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `q_random`, of no farther apart than with random routers.
 
     Their share counts the trained one too, so that no p value is 0 (Phipson and Smyth 2010,
