@@ -11,7 +11,7 @@ JOBS ?= 2
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-lowest soak lint train bench notebook oracle compat clean
+.PHONY: help report test test-slow test-lowest soak lint train bench notebook oracle compat clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ lint: $(INSTALLED)  ## check style, formatting, types and the order of imports
 
 train: $(INSTALLED)  ## train every stage (CORPUS=path, a hub id, or the embedded stories)
 	@$(BIN)/lt-interp train --all --corpus "$(or $(CORPUS),embedded)"
+
+test-slow: $(INSTALLED)  ## run the calibrations that take minutes: false positives, coverage of intervals
+	@$(BIN)/python -m pytest -m slow
 
 bench: $(INSTALLED)  ## measure how fast everything is, each against what one would use instead
 	@$(BIN)/python -m benchmarks

@@ -13,12 +13,15 @@ import torch
 
 import lt_interp as lt
 from lt_interp.article import article
+from lt_interp.cli.choices import chosen_stages
+from lt_interp.cli.report import _families
 from lt_interp.corpus.coverage import measure_coverage
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.tokenizer import load_tokenizer
+from lt_interp.corpus.windows import open_rows
 from lt_interp.model.hook_table import hook_table
-from lt_interp.stages import STAGES, get_stage, stages_with_hook
-from lt_interp.training.run_folder import read_card
+from lt_interp.stages import FAMILIES, STAGES, get_stage, stages_with_hook
+from lt_interp.training.run_folder import read_card, shipped_checkpoints
 
 
 def document(result: Any) -> Any:
@@ -240,3 +243,25 @@ def test_a_card_says_what_the_train_command_was_asked(
     assert card["tokenizer"]["sha256"] == load_tokenizer(characters).sha256
     splits = [open_corpus(stories_file, split=split) for split in ("train", "validation")]
     assert [card[key]["sha256"] for key in ("corpus", "validation")] == [s.sha256 for s in splits]
+
+
+def test_whole_families_are_chosen_in_their_order() -> None:
+    for asked, family in (({"all_": True}, "ladder"), *(
+        ({"all_": False, "family": name}, name) for name in FAMILIES
+    )):  # fmt: skip
+        assert [stage.id for stage in chosen_stages(None, **asked)] == list(FAMILIES[family])
+    shipped = [name for name in FAMILIES if shipped_checkpoints(family=name)]
+    assert set(_families(None, None)) == set(shipped)
+    assert _families(None, None)[-1] == "ladder"  # its front page links to the others
+    assert _families("numpy_gpt", None) == ["numpy_gpt"]
+
+
+def test_a_shorter_context_is_read_in_shorter_rows(
+    run: Any, runs: Path, stories_file: Path
+) -> None:
+    words = ["evaluate", runs / "04_attention", "--corpus", stories_file, "--json"]
+    model = lt.load(runs / "04_attention")
+    for width in (7, model.cfg.n_ctx):
+        (row,) = document(run(*words, "--context", width))
+        rows = open_rows(open_corpus(str(stories_file)), model.tokenizer, width=width)
+        assert row["n_tokens"] == rows.n_rows * (width - 1)

@@ -12,7 +12,7 @@ from scipy.stats import t
 
 from lt_interp.corpus import open_corpus
 from lt_interp.errors import InputError
-from lt_interp.methods.ablations.analysis import ablations, unigram_nats
+from lt_interp.methods.ablations.analysis import ablations, differences, unigram_nats
 from lt_interp.methods.ablations.arms import ARMS
 from lt_interp.methods.ablations.claims import claims_table
 from lt_interp.methods.ablations.curves import bins, gradient_table, loss_table
@@ -102,6 +102,17 @@ def test_runs_too_short_or_too_few_for_a_claim_say_so() -> None:
     assert verdicts(planted(without))["untying"] == UNTESTABLE
     with pytest.raises(NotMeasured, match="fewer than two seeds"):
         planted(without).final("untied")
+
+
+def test_differences_are_those_of_an_arm_over_the_one_it_differs_from() -> None:
+    table = differences(planted(AS_THE_ARTICLE_SAYS)).set_index(["arm", "measure"])
+    assert set(table.loc["few_no_positions", "against"]) == {"few"}
+    assert set(table.drop(index="few_no_positions", level="arm")["against"]) == {"gpt"}
+    for arm, over in (("post_norm", 0.1), ("no_residual_2", 0.8), ("few_no_positions", 0.02)):
+        for measure in ("training", "validation"):
+            row = table.loc[(arm, measure)]
+            assert row["difference_nats"] == pytest.approx(over, abs=1e-3)
+            assert row["low"] <= row["difference_nats"] <= row["high"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 10, 1200])

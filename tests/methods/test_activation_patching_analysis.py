@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 from lt_interp.corpus.windows import Rows
@@ -16,6 +17,7 @@ from lt_interp.methods.activation_patching import activation_patching
 from lt_interp.methods.activation_patching.important import important
 from lt_interp.methods.activation_patching.prompt_pairs import PromptPair
 from lt_interp.methods.activation_patching.summary import means, p_values
+from lt_interp.methods.checkpoints import untrained
 from lt_interp.methods.result import Result
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.checkpoint import load
@@ -79,6 +81,35 @@ def loud(trained: Path) -> list[StageModel]:
 @pytest.fixture(scope="module")
 def result(loud: list[StageModel], rows: Rows) -> Result:
     return activation_patching(loud, rows, seed=3, pairs=letters())
+
+
+def answers_apart(model: StageModel, side: str) -> np.ndarray:
+    """How far the clean answer's logit lies above the other one's, pair by pair."""
+    pairs = letters()
+    tokens = torch.tensor([list(getattr(pair, side).encode()) for pair in pairs])
+    clean, corrupt = ([ord(getattr(pair, f"{of}_answer")) for pair in pairs]
+                      for of in ("clean", "corrupt"))  # fmt: skip
+    with torch.no_grad():
+        last = model(tokens)[:, -1].double()
+    each = torch.arange(len(pairs))
+    return (last[each, clean] - last[each, corrupt]).numpy()
+
+
+def test_who_is_right_is_what_the_logits_say(loud: list[StageModel], result: Result) -> None:
+    accuracy = result.tables["clean_accuracy"].set_index("stage")
+    by_template = result.tables["by_template"].set_index("stage")
+    for model in loud:
+        name = str(model.cfg.model_name)
+        clean, corrupt = (answers_apart(model, side) for side in ("clean", "corrupt"))
+        blank = answers_apart(untrained(model, seed=3), "clean")
+        row = accuracy.loc[name]
+        assert row["share_right"] == (clean > 0).mean(), name
+        assert row["untrained_share_right"] == (blank > 0).mean(), name
+        assert row["clean_nats"] == pytest.approx(clean.mean(), rel=1e-4, abs=1e-3)
+        assert row["corrupt_nats"] == pytest.approx(corrupt.mean(), rel=1e-4, abs=1e-3)
+        assert row["low"] <= row["share_right"] <= row["high"]
+        assert by_template.loc[name, "share_right"] == row["share_right"]  # of one template
+    assert accuracy["share_right"].nunique() > 1
 
 
 def test_tables_are_what_the_stages_have(result: Result) -> None:

@@ -213,3 +213,25 @@ def test_false_positives_stay_at_their_nominal_rate() -> None:
         hits += p <= 0.05
     # a binomial count of 200 at 5% lies between 4 and 18 in 99% of cases
     assert 3 <= hits <= 19
+
+
+def test_the_recovery_from_a_wrong_donor_is_that_of_a_run_by_hand() -> None:
+    model, seed, name = model_of("09_multi_head", seed=1), 5, "blocks.1.attn.hook_z"
+    (group,), _ = group_pairs(pairs_for(model), ByteTokenizer(), n_ctx=16)
+    cell = role_cells(model.config, group)["z", 1, 0, "all"]
+    base = run_baselines(model, group, needed_hooks(model, [cell]))
+    rng = np.random.default_rng([seed, *group.template.encode()])
+    rows = donor_rows(group, of_clean=True, rng=rng)
+    _, donors = model.run_with_cache(torch.cat([group.clean, group.corrupt])[rows])
+
+    def write(z: torch.Tensor, hook: object) -> torch.Tensor:
+        z[:, :, 0] = donors[name][:, :, 0]
+        return z
+
+    patched = model.run_with_hooks(group.corrupt, fwd_hooks=[(name, write)])[:, -1]
+    clean, corrupt = (last_logits(model, tokens) for tokens in (group.clean, group.corrupt))
+    nats, high, low = (logit_difference(x, group.answers) for x in (patched, clean, corrupt))
+    np.testing.assert_allclose(
+        donor_recoveries(model, group, base, [cell], seed=seed)[cell],
+        ((nats - low) / (high - low)).detach().numpy(), rtol=1e-3, atol=1e-3,
+    )  # fmt: skip

@@ -26,6 +26,7 @@ from lt_interp.methods.article.predictions import GIRL, TRANSITIONS, predictions
 from lt_interp.methods.article.response import draw_beginnings, response
 from lt_interp.methods.article.scoring import score, score_last
 from lt_interp.methods.article.stability import GRADIENT, LOSS, stability
+from lt_interp.methods.article.summaries import names_after, responses
 from lt_interp.methods.evaluation import evaluate
 from lt_interp.methods.token_classes import token_classes
 from lt_interp.model.config import ModelConfig
@@ -230,3 +231,24 @@ def test_what_a_batch_does_to_both_cancels() -> None:
 def test_short_logs_say_nothing() -> None:
     runs = [log(s, np.ones(5), np.ones(5)) for s in ("06_ffn", "07_block")]
     assert stability(pd.concat(runs), [("07_block", "06_ffn")], seed=0).empty
+
+
+def test_the_prompt_is_worth_what_the_other_one_costs_more() -> None:
+    stories = pd.DataFrame({
+        "stage": "a", "story": [0, 1, 2], "own_nats": [2.0, 4.0, 3.0],
+        "other_nats": [6.0, 8.0, 7.0], "n_tokens": [2, 2, 2],
+    })  # fmt: skip
+    row = responses(stories, seed=0).iloc[0]
+    assert (row["own_nats"], row["other_nats"]) == pytest.approx((1.5, 3.5))
+    assert (row["benefit_nats"], row["low"], row["high"]) == pytest.approx((2, 2, 2))
+    assert (row["n_tokens"], row["n_stories"]) == (6, 3)
+
+
+def test_names_after_named_are_a_mean_over_their_tokens() -> None:
+    stories = pd.DataFrame({
+        "stage": "a", "story": [0, 1], "probability_of_a_name": [1.5, 0.3], "n_tokens": [2, 1],
+    })  # fmt: skip
+    row = names_after(stories, seed=0).iloc[0]
+    assert row["probability"] == pytest.approx(0.6)
+    assert row["low"] <= 0.6 <= row["high"]
+    assert (row["n_tokens"], row["n_stories"]) == (3, 2)

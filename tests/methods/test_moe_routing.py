@@ -17,6 +17,7 @@ from lt_interp.methods.analyze import analyze
 from lt_interp.methods.moe_routing import moe_routing
 from lt_interp.methods.moe_routing.decisions import collect
 from lt_interp.methods.moe_routing.embeddings import embedding_inputs
+from lt_interp.methods.moe_routing.nulls import _rows
 from lt_interp.methods.moe_routing.origin import gradient_rows
 from lt_interp.methods.moe_routing.other_routers import other_routers
 from lt_interp.methods.moe_routing.random_router import counted, decided, random_routers
@@ -156,6 +157,18 @@ def test_the_same_seed_gives_the_same_numbers(
     for name, table in result.tables.items():
         pd.testing.assert_frame_equal(first.tables[name], table)
         pd.testing.assert_frame_equal(again.tables[name], table)
+
+
+def test_p_counts_the_draws_that_are_as_high() -> None:
+    drawn = np.array([1.0, 2.0, 3.0, 4.0])
+    expected = {5.0: (1 / 5, 2 / 5), 0.0: (1.0, 2 / 5), 3.0: (3 / 5, 1.0), 4.0: (2 / 5, 4 / 5)}
+    for value, (p, two_sided) in expected.items():
+        (row,) = _rows("0", "some null", {"a": np.array([value])}, {"a": drawn})
+        assert (row["p"], row["p_two_sided"]) == pytest.approx((p, two_sided))
+        assert (row["null_low"], row["null_high"]) == pytest.approx((1.075, 3.925))
+        assert (row["value"], row["null_mean"], row["n_draws"]) == (value, 2.5, 4)
+    (single,) = _rows("0", "some null", {"a": np.array([5.0])}, {"a": drawn[:1]})
+    assert single["p"] is None
 
 
 def test_counts_follow_from_the_tokens(result: Result) -> None:

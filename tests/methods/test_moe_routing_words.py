@@ -8,11 +8,23 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import binomtest
 
-from lt_interp.methods.moe_routing.across_models import agreement
+from lt_interp.methods.moe_routing.across_models import (
+    agreement,
+    article_agreement,
+    article_words,
+    common_labels,
+)
 from lt_interp.methods.moe_routing.alignment import align
-from lt_interp.methods.moe_routing.article_words import article_counts, labelings, labels_text
+from lt_interp.methods.moe_routing.article_words import (
+    article_counts,
+    labeling_rows,
+    labelings,
+    labels_text,
+    word_rows,
+)
 from lt_interp.methods.moe_routing.common_numbers import with_common_experts
 from lt_interp.methods.moe_routing.feelings import feeling_words
+from lt_interp.methods.moe_routing.matched_words import feeling_rows, feeling_shares, words_of
 from lt_interp.methods.moe_routing.matching import (
     difference_interval,
     differences,
@@ -20,6 +32,7 @@ from lt_interp.methods.moe_routing.matching import (
     permutation_test,
 )
 from lt_interp.methods.moe_routing.nulls import with_null_q
+from lt_interp.methods.moe_routing.tally import Tally
 
 
 def test_a_planted_exchange_of_labels_is_undone() -> None:
@@ -199,3 +212,98 @@ def test_false_discoveries_of_routers_are_held_down_by_family() -> None:
     q = with_null_q(table)["q"]
     assert q.tolist()[:3] == [0.02, 0.04, 0.03]
     assert pd.isna(q[3])
+
+
+def word_counts(checkpoint: str, shares: dict[str, tuple[float, float]]) -> pd.DataFrame:
+    """The shares of a word of either expert of the article that expert 1 gets, by numbering."""
+    return pd.DataFrame([
+        {"checkpoint": checkpoint, "stage": "10_moe", "train_seed": 0, "labels": labels,
+         "word": word, "token_id": place, "n_decisions": 100, "count_1": round(100 * share),
+         "share_1": share, "low_1": share - 0.05, "high_1": share + 0.02, "load_1": 0.6,
+         "n_stories": 9}
+        for labels, both in shares.items()
+        for place, (word, share) in enumerate(zip(ONE_OF_EACH, both, strict=True))
+    ])  # fmt: skip
+
+
+ONE_OF_EACH = [
+    next(one["word"] for one in article_counts() if one["article_expert"] == expert)
+    for expert in (0, 1)
+]
+
+
+def test_the_articles_words_are_asked_of_the_expert_that_the_article_gives_them() -> None:
+    first = {"01/01": (0.1, 0.9), "10/10": (0.9, 0.1), "01/10": (0.5, 0.5), "10/01": (0.5, 0.5)}
+    other = {"01/01": (0.5, 0.5), "10/10": (0.5, 0.5), "01/10": (0.8, 0.3), "10/01": (0.2, 0.7)}
+    counts = pd.concat([word_counts("a", first), word_counts("b", other)])
+    pairs = pd.DataFrame({
+        "checkpoint": "a", "other": "b", "layer": ["0", "1"], "labels": ["10", "01"]
+    })  # fmt: skip
+    labels = common_labels(counts, pairs)
+    assert labels == {"a": "01/01", "b": "10/01"}
+    models = [{"checkpoint": name, "stage": "10_moe", "train_seed": 0} for name in "ab"]
+    words = article_words(models, counts, labels).set_index(["checkpoint", "word"])
+    of_0, of_1 = (words.loc[("a", word)] for word in ONE_OF_EACH)
+    assert (of_0["share"], of_1["share"]) == pytest.approx((0.9, 0.9))
+    assert (of_0["count"], of_1["count"]) == (90, 90)
+    assert (of_0["low"], of_0["high"]) == pytest.approx((0.88, 0.95))
+    assert (of_1["low"], of_1["high"]) == pytest.approx((0.85, 0.92))
+    assert (of_0["load"], of_1["load"]) == pytest.approx((0.4, 0.6))
+    assert of_0["over_80"]
+    assert words.loc[("b", ONE_OF_EACH[0]), "share"] == pytest.approx(0.8)
+    assert not words.loc[("b", ONE_OF_EACH[1]), "over_80"]
+    table = article_agreement(counts, labels).set_index(["checkpoint", "numbering"])
+    assert table["mean_share"].tolist() == pytest.approx([0.9, 0.9, 0.75, 0.75])
+    assert table["n_over_80"].tolist() == [2, 2, 0, 0]
+    assert table["fitted"].tolist() == [True, True, False, True]
+
+
+def counted(sent: np.ndarray) -> Tally:
+    """A tally of decisions [layer token expert] of two layers, in one story."""
+    token = np.repeat(np.arange(sent.shape[1]), sent[0].sum(axis=1))
+    experts = [np.concatenate([np.repeat([0, 1], of) for of in layer]) for layer in sent]
+    tally = Tally(n_layers=2, n_experts=2, n_stories=1, d_vocab=sent.shape[1])
+    zeros = np.zeros_like(token)
+    tally.count(token, zeros - 1, zeros, zeros, np.stack(experts))
+    return tally
+
+
+def test_words_are_pooled_under_every_numbering() -> None:
+    sent = np.array([[[90, 10], [20, 80]], [[30, 70], [95, 5]]])
+    tally = counted(sent)
+    rows = {(row["labels"], row["token_id"]): row
+            for row in word_rows(tally, [ONE_OF_EACH[0], "no word of it"], seed=0)}  # fmt: skip
+    assert {key: row["count_1"] for key, row in rows.items()} == {
+        ("01/01", 0): 10 + 70, ("01/10", 0): 10 + 30, ("10/01", 0): 90 + 70, ("10/10", 0): 90 + 30,
+    }  # fmt: skip
+    assert rows["10/01", 0]["share_1"] == pytest.approx(0.8)
+    assert rows["10/01", 0]["load_1"] == pytest.approx((90 + 20 + 70 + 5) / 400)
+    over = {row["labels"]: (row["n_over_80"], row["n_over_80_expert_0"], row["n_over_80_expert_1"])
+            for row in labeling_rows(counted(10 * sent + sent // 5), least=100)}  # fmt: skip
+    assert over["01/01"] == (0, 0, 0)
+    assert over["01/10"] == (1, 0, 1)  # 80 + 95 of 200 to expert 1 of the second token
+    assert over["10/01"] == (1, 1, 0)  # and of the first 160 to expert 1, no more than 80%
+
+
+def test_feeling_words_and_others_are_told_apart_by_the_expert_asked_about() -> None:
+    feelings = [" happy", " sad", " angry", " sorry"]
+    others = [f" word{chr(97 + i)}" for i in range(16)]
+    sent = np.array([[4, 36]] * 4 + [[24, 16]] * 16)  # expert 1 gets 0.9 and 0.4
+    tokens, classes = [*feelings, *others], ["adjective"] * 20
+    tally = counted(np.stack([sent, sent]))
+    words = words_of(tally.set([0]), tokens, classes)
+    assert words.feeling.tolist() == [True] * 4 + [False] * 16
+    stories = np.stack([sent // 4] * 4)
+    random = np.stack([sent, sent[:, ::-1], np.full_like(sent, 20)])
+    rows = feeling_rows(words, stories, random, layer="0", seed=0)
+    assert [row["matched_by"] for row in rows] == ["frequency", "frequency and class"]
+    for row in rows:
+        assert row["expert"] == 1
+        assert (row["feeling_share"], row["matched_share"]) == pytest.approx((0.9, 0.4))
+        assert (row["difference"], row["low"], row["high"]) == pytest.approx((0.5, 0.5, 0.5))
+        assert row["random_routers_as_far"] == pytest.approx(2 / 3)
+        assert row["p"] < 0.01
+        assert (row["n_words"], row["n_others"], row["n_decisions"]) == (4, 16, 160)
+    shares = feeling_shares(words, tokens, layer="0")
+    assert {row["word"]: row["share"] for row in shares} == dict.fromkeys(feelings, 0.9)
+    assert {row["n_decisions"] for row in shares} == {40}

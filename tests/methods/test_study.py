@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
+from lt_interp.methods import study as study_module
 from lt_interp.methods.checkpoints import find_checkpoints
 from lt_interp.methods.study import Share, Study
 from lt_interp.model.config import ModelConfig
@@ -117,6 +119,37 @@ def test_another_study_uses_nothing_of_it(
     again = Counting()
     study(trained, rows, keep=tmp_path, **change).each(again, columns=COLUMNS)
     assert len(again.opened) == 4
+
+
+@pytest.mark.parametrize("fact", ["corpus_sha256", "corpus_split"])
+def test_other_rows_use_nothing_of_it(trained: Path, rows: Rows, tmp_path: Path, fact: str) -> None:
+    study(trained, rows, keep=tmp_path).each(Counting(), columns=COLUMNS)
+    again = Counting()
+    other = dataclasses.replace(rows, **{fact: "0" * 64})
+    study(trained, other, keep=tmp_path).each(again, columns=COLUMNS)
+    assert len(again.opened) == 4
+
+
+@pytest.mark.parametrize("what", ["_code_sha256", "versions"])
+def test_other_code_uses_nothing_of_it(
+    trained: Path, rows: Rows, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study(trained, rows, keep=tmp_path).each(Counting(), columns=COLUMNS)
+    again = Counting()
+    monkeypatch.setattr(study_module, what, lambda: "another")
+    study(trained, rows, keep=tmp_path).each(again, columns=COLUMNS)
+    assert len(again.opened) == 4
+
+
+def test_other_weights_of_one_name_use_nothing_of_it(rows: Rows, tmp_path: Path) -> None:
+    for seed, times in ((0, 1), (0, 0), (1, 1)):
+        model = StageModel(tiny("04_attention"), name="mine", seed=seed)
+        one = Study(
+            name="sizes", checkpoints=find_checkpoints(model), rows=rows, seed=0, keep=tmp_path
+        )
+        counting = Counting()
+        one.each(counting, columns=COLUMNS)
+        assert len(counting.opened) == times
 
 
 def test_a_model_in_memory_is_measured_and_known_by_its_weights(rows: Rows) -> None:

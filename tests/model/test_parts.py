@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from lt_interp.model.hook_table import hook_table
 from lt_interp.model.initialisation import initialise_fan_in, initialise_normal
 from lt_interp.model.parts.distance import alibi_bias, alibi_slopes, rotate
 from lt_interp.model.parts.norm import RMSNorm
+from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
 
 from .hook_shapes import shape_of
@@ -189,6 +191,20 @@ def test_dropout_is_for_training_alone(tokens: Tensor) -> None:
     torch.testing.assert_close(model(tokens), same(tokens), rtol=0, atol=0)
     model.train()
     assert not torch.allclose(model(tokens), model(tokens))
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["open", "fused"])
+@pytest.mark.parametrize("site", ["", "blocks.1", "blocks.1.attn"])
+def test_every_site_of_dropout_drops(site: str, fast: bool, tokens: Tensor) -> None:
+    """Embeddings, what parts write and attention's weights: each alone makes two passes differ."""
+    model = build(dropout=0.5)
+    for name, module in model.named_modules():
+        if hasattr(module, "dropout"):
+            module.train(name == site)
+            module.dropout.train(name == site)
+            assert module.training == (name == site)
+    with fused() if fast else nullcontext():
+        assert not torch.allclose(model(tokens), model(tokens))
 
 
 def test_post_norm_is_no_sum_and_says_so(tokens: Tensor) -> None:

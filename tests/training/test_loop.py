@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +14,19 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from lt_interp.files import sha256_file
 from lt_interp.model.initialisation import initialise_fan_in
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
+from lt_interp.training import card
+from lt_interp.training.balance import balance_loss
 from lt_interp.training.checkpoint import load
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import Data, _is_router, _Run, batch_rows, train
 from lt_interp.training.metrics import read_metrics
-from lt_interp.training.optimizer import gradient_norms
+from lt_interp.training.optimizer import build_optimizers, gradient_norms
+from lt_interp.training.run_folder import read_card
 
 from .small_runs import quick, timeless
 
@@ -82,6 +89,89 @@ def test_the_first_losses_are_those_of_the_first_batches(
         torch.testing.assert_close(
             trained.state_dict()[name], weight, atol=2e-3, rtol=2e-3, msg=name
         )
+
+
+Step = tuple[list[float], float]
+"""The rates of a step as shares of their peaks, and the norm of its gradient."""
+
+
+@contextmanager
+def watched(steps: list[Step], n_optimizers: int) -> Iterator[None]:
+    """Notes what every step of all optimizers together is made with."""
+    parts: list[tuple[list[float], float]] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        groups = optimizer.param_groups
+        squares = [p.grad.square().sum() for group in groups for p in group["params"]]
+        parts.append(([g["lr"] / g["peak_lr"] for g in groups], float(sum(squares))))
+        if len(parts) == n_optimizers:
+            rates, norms = zip(*parts, strict=True)
+            steps.append((list(itertools.chain(*rates)), math.sqrt(sum(norms))))
+            parts.clear()
+
+    handle = register_optimizer_step_pre_hook(note)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_step_is_made_at_its_rate_and_with_a_gradient_within_the_clip(
+    optimizer: str, data: Data, small_stage: Build, tmp_path: Path
+) -> None:
+    norms = {}
+    for clip in (0.0, 0.05):
+        recipe = quick("09_multi_head", optimizer=optimizer, clip_norm=clip)
+        stage, steps = small_stage("09_multi_head"), []
+        n_optimizers = len(build_optimizers(StageModel(stage.config), recipe))
+        with watched(steps, n_optimizers):
+            train(stage, data, recipe, seed=0, out=tmp_path / str(clip))
+        assert len(steps) == 12
+        for step, (rates, _) in enumerate(steps):
+            assert rates == pytest.approx([recipe.lr_scale(step, 12)] * len(rates))
+        norms[clip] = [norm for _, norm in steps]
+    assert min(norms[0.0]) > 0.05
+    assert norms[0.05] == pytest.approx([0.05] * 12, rel=1e-3)
+
+
+def test_the_balancing_loss_adds_its_gradient_to_the_router(
+    data: Data, small_stage: Build, tmp_path: Path
+) -> None:
+    stage = small_stage("10_moe_gated")
+    gradients = []
+    for weight in (0.0, 0.7):
+        model = StageModel(stage.config, seed=3)
+        recipe = quick("10_moe_gated", balance_weight=weight)
+        run = _Run(model, [], data, recipe, 0, 12, tmp_path, {"precision": "float32"})
+        run.backward(0)
+        gradients.append([block.mlp.router.weight.grad.clone() for block in model.blocks])
+    model = StageModel(stage.config, seed=3)
+    rows = np.sort(batch_rows(0, data.train.n_rows, recipe.batch_rows, 0))
+    router: dict[str, torch.Tensor] = {}
+    keep = (_is_router, lambda act, hook: router.__setitem__(hook.name, act))
+    tokens = torch.from_numpy(data.train.tokens[rows].astype(int))
+    model.run_with_hooks(tokens[:, :-1], fwd_hooks=[keep])
+    balance_loss(router).backward()
+    for block, without, with_ in zip(model.blocks, *gradients, strict=True):
+        own = block.mlp.router.weight.grad
+        assert own.abs().max() > 1e-6
+        torch.testing.assert_close(with_ - without, 0.7 * own, rtol=1e-3, atol=1e-7)
+
+
+def test_where_the_processor_multiplies_bfloat16_training_does(
+    data: Data, small_stage: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = {}
+    for fast in (False, True):
+        monkeypatch.setattr(card, "multiplies_bfloat16", lambda _, fast=fast: fast)
+        out = tmp_path / str(fast)
+        train(small_stage("09_multi_head"), data, quick("09_multi_head", precision="auto"),
+              seed=0, out=out)  # fmt: skip
+        assert read_card(out)["identity"]["precision"] == ("bfloat16" if fast else "float32")
+        losses[fast] = [line["train_loss_nats"] for line in read_metrics(out)]
+    assert losses[True] != losses[False]
+    assert losses[True] == pytest.approx(losses[False], rel=0.05)
 
 
 def test_only_the_last_token_is_learnt_where_the_recipe_says_so(
