@@ -14,7 +14,13 @@ from lt_interp.corpus.simple_tokenizers import ByteTokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.methods.activation_patching import activation_patching
 from lt_interp.methods.activation_patching.donors import allowed_donors, donor_rows
-from lt_interp.methods.activation_patching.experts import CHOICE, OTHER, OUTPUT, expert_sweep
+from lt_interp.methods.activation_patching.experts import (
+    CHOICE,
+    OTHER,
+    OUTPUT,
+    expert_rows,
+    expert_sweep,
+)
 from lt_interp.methods.activation_patching.metrics import last_logits, logit_difference
 from lt_interp.methods.activation_patching.patching import needed_hooks
 from lt_interp.methods.activation_patching.prompt_pairs import PromptPair, group_pairs
@@ -194,6 +200,25 @@ def test_router_and_expert_patches_are_those_of_the_hooks() -> None:
         idle = (corrupt[expert][:, -1, 0] != number).numpy()
         np.testing.assert_allclose(output["recovery"][idle], 0, atol=1e-5)
         np.testing.assert_array_equal(output["share_changed"], ~idle)
+
+
+def test_an_experts_patch_is_tested_against_the_run_that_it_changes() -> None:
+    """Where no donor was asked: a clean run keeps all of the difference, a corrupt one has none."""
+
+    def p(direction: str, recovery: float) -> float:
+        n = 12
+        values = {
+            "recovery": np.full(n, recovery), "donor_recovery": np.full(n, np.nan),
+            "kl_nats": np.zeros(n), "share_changed": np.ones(n),
+        }  # fmt: skip
+        (row,) = expert_rows({(direction, OTHER, 1, None, "last"): [values]}, seed=0)
+        assert row["recovery"] == recovery
+        return row["p"]
+
+    assert p("noising", 1.0) == p("denoising", 0.0) == 1
+    assert p("noising", 0.5) < 0.01
+    assert p("noising", 0.0) < 0.01
+    assert p("denoising", 1.0) < 0.01
 
 
 @pytest.mark.slow
