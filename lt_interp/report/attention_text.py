@@ -234,7 +234,7 @@ def _still_largest(claims: pd.DataFrame, claim: str) -> str:
     if row is None or _direction(row) != "rises":
         return ""
     return (
-        " But the share of tokens that give no other more than themselves rises over whole rows "
+        " The share of tokens that give no other more than themselves rises over whole rows "
         f"({_change(row)})."
     )
 
