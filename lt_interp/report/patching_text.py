@@ -250,9 +250,10 @@ def _part(row: Any) -> str:
 def _where(role: str) -> str:
     """A position of a prompt, by its role."""
     places = {
-        "differing": "at the swapped word", "between": "between it and the end",
+        "differing": "at the swapped word",
+        "between": "between the swapped word and the last position",
         "last": "at the last position",
-    }  # fmt: skip
+    }
     return places.get(role, plain(role))
 
 
