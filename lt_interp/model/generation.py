@@ -135,7 +135,7 @@ def draw(
 
     One number a row; `torch.multinomial` draws one for every token of the vocabulary.
     """
-    ends = probabilities.double().cumsum(dim=-1)
+    ends = probabilities.cumsum(dim=-1, dtype=torch.float64)
     shape = (len(ends), 1)
     uniform = torch.rand(shape, generator=generator, dtype=ends.dtype, device=ends.device)
     # below 1, so the product is below the last end, and no token past it or of no width is drawn

@@ -88,7 +88,7 @@ class Attention(nn.Module):
         if self.cfg.use_attn_result:
             result = self.hook_result(einsum(z, self.W_O, "b p h d, h d m -> b p h m"))
             return result.sum(dim=2)
-        return einsum(z, self.W_O, "b p h d, h d m -> b p m")
+        return z.flatten(2) @ self.W_O.flatten(0, 1)  # summed over the heads
 
     def read(
         self,
