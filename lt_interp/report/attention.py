@@ -13,6 +13,7 @@ from lt_interp.figures import attention_self as diagonal
 from lt_interp.figures.attention_heads import head_names
 from lt_interp.figures.labels import stage_label
 from lt_interp.methods.result import Result
+from lt_interp.report import attention_claims_text as claims_text
 from lt_interp.report import attention_text as text
 from lt_interp.report.absent import absent_table
 from lt_interp.report.attention_tables import (
@@ -80,12 +81,12 @@ def _context(result: Result) -> dict[str, Any]:
             )
             if sentence
         ],
-        "verdicts": [text.claim_sentence(claims, claim) for claim in names],
+        "verdicts": [claims_text.claim_sentence(claims, claim) for claim in names],
         "claim_remarks": [
             sentence
             for sentence in (
-                text.self_sentence(claims, names[0]),
-                text.broke_sentence(claims, names[1]),
+                claims_text.self_sentence(claims, names[0]),
+                claims_text.broke_sentence(claims, names[1]),
             )
             if sentence
         ]

@@ -15,8 +15,10 @@ from lt_interp.methods.result import Result
 from lt_interp.methods.routing_names import AGREEMENT, KAPPA, N_DISCOVERIES, N_OVER, TOKEN_SHARE
 from lt_interp.report import moe_routing_tables as tables
 from lt_interp.report import moe_routing_text as text
+from lt_interp.report import moe_routing_words_tables as words_tables
 from lt_interp.report import moe_routing_words_text as words_text
 from lt_interp.report.markdown import listing, plain
+from lt_interp.report.moe_routing_causal_text import causal_sentence
 from lt_interp.report.numbers import count, percent
 from lt_interp.report.page import Drawing, Page
 
@@ -93,7 +95,7 @@ def _answers(result: Result) -> dict[str, Any]:
         ).strip(),
         "labels": words_text.labels_sentence(found["labelings"]),
         "seeds": [words_text.seeds_sentence(found["agreement"], stage) for stage in stages],
-        "causal": [text.causal_sentence(found["causal"], stage) for stage in stages],
+        "causal": [causal_sentence(found["causal"], stage) for stage in stages],
     }
 
 
@@ -108,18 +110,18 @@ def _tables(result: Result) -> dict[str, str]:
         "kappa_table": tables.agreement_with_embeddings_table(nulls, AGREEMENT, KAPPA),
         "counts_table": tables.counts_table(found["counts"]),
         "tokens_table": tables.tokens_table(found["tokens"]),
-        "labelings_table": tables.labelings_table(found["labelings"]),
-        "words_table": tables.words_table(found["article_words"]),
-        "article_agreement_table": tables.article_agreement_table(found["article_agreement"]),
+        "labelings_table": words_tables.labelings_table(found["labelings"]),
+        "words_table": words_tables.words_table(found["article_words"]),
+        "article_agreement_table": words_tables.article_agreement_table(found["article_agreement"]),
         "information_table": tables.information_table(found["information"]),
         "causal_table": tables.causal_table(found["causal"]),
-        "story_structure_table": tables.story_structure_table(found["story_structure"]),
-        "feelings_table": tables.feelings_table(found["feeling_words"]),
-        "feeling_shares_table": tables.feeling_shares_table(found["feeling_shares"]),
+        "story_structure_table": words_tables.story_structure_table(found["story_structure"]),
+        "feelings_table": words_tables.feelings_table(found["feeling_words"]),
+        "feeling_shares_table": words_tables.feeling_shares_table(found["feeling_shares"]),
         "load_table": tables.load_table(found["load"]),
         "repetition_table": tables.repetition_table(found["repetition"]),
         "margin_table": tables.margin_table(found["margin"]),
-        "pairs_table": tables.pairs_table(found["agreement"]),
+        "pairs_table": words_tables.pairs_table(found["agreement"]),
     }
 
 

@@ -26,3 +26,8 @@ def balance_loss(router: dict[str, Tensor]) -> Float[Tensor, ""]:
             share = torch.bincount(indices.flatten(), minlength=count) / indices.numel()
             layers.append(count * (share * weights.mean(dim=(0, 1))).sum())
     return torch.stack(layers).mean()
+
+
+def is_router(name: str) -> bool:
+    """Whether a hook carries what `balance_loss` reads."""
+    return name.endswith(("hook_expert_weights", "hook_expert_indices"))

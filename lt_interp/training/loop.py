@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from lt_interp.corpus.tokenizer import Tokenizer
 from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.files import remove_unfinished
-from lt_interp.model.device import find_device
+from lt_interp.model.device import find_device, in_one_order
 from lt_interp.model.finite import activation_not_finite, weight_not_finite
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.parts.unseen import fused
 from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import place_in
 from lt_interp.stages import Stage
-from lt_interp.training.balance import balance_loss
+from lt_interp.training.balance import balance_loss, is_router
+from lt_interp.training.batches import batch_rows
 from lt_interp.training.card import identity_of, write_card
 from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
@@ -122,36 +122,9 @@ def train(
         forget_after(out, progress.step)
         if progress.step < total_steps:
             run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
-            with _in_one_order(place):
+            with in_one_order(place):
                 progress = run.steps(progress, on_step, snapshot_seconds)
         return _finish(model, data, progress, out, identity)
-
-
-@contextmanager
-def _in_one_order(device: torch.device) -> Iterator[None]:
-    """Same command, same bits: on CUDA of two kernels the one that adds up in a fixed order."""
-    before = torch.are_deterministic_algorithms_enabled()
-    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
-    if device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=lenient)
-
-
-def batch_rows(step: int, n_rows: int, batch: int, seed: int) -> np.ndarray:
-    """Row numbers of a step: every epoch a new permutation that depends on the seed alone."""
-    steps_per_epoch = n_rows // batch
-    epoch, within = divmod(step, steps_per_epoch)
-    return _epoch_order(n_rows, seed, epoch)[within * batch : (within + 1) * batch]
-
-
-@lru_cache(maxsize=1)  # drawn once an epoch: over millions of rows it takes longer than a step
-def _epoch_order(n_rows: int, seed: int, epoch: int) -> np.ndarray:
-    order = np.random.default_rng([seed, epoch]).permutation(n_rows)
-    order.flags.writeable = False  # every step of the epoch reads this one array
-    return order
 
 
 @dataclass
@@ -230,7 +203,7 @@ class _Run:
         fast = self.identity["precision"] == "bfloat16"
         dtype = torch.bfloat16 if fast else torch.float32
         router: dict[str, Tensor] = {}
-        hooks = [(_is_router, lambda act, hook: router.__setitem__(hook.name, act))]
+        hooks = [(is_router, lambda act, hook: router.__setitem__(hook.name, act))]
         with (
             fused(),
             self.model.hooks(hooks if self.recipe.balance_weight else []),
@@ -300,10 +273,6 @@ class _Run:
         if done % recipe.validate_every == 0 or done == self.total_steps:
             line["val_loss_nats"] = mean_loss(self.model, self.data.validation.tokens)
         return line
-
-
-def _is_router(name: str) -> bool:
-    return name.endswith(("hook_expert_weights", "hook_expert_indices"))
 
 
 def _finish(

@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 
 from lt_interp.figures.attention_heads import COLUMNS
 from lt_interp.methods.result import Result
+from lt_interp.report import attention_claims_text as claims_text
 from lt_interp.report import attention_text as text
 from lt_interp.report.absent import absent_table
 from lt_interp.report.attention_tables import (
@@ -81,7 +82,7 @@ def claim_rows(short=(-0.2, -0.3, -0.1), everywhere=(0.1, 0.05, 0.15)) -> pd.Dat
         row(SELF, before, HOSTILE, OWN, 0.9, None, None, "holds"),
         row(SELF, before, "overall", "overall", *none, "holds in part"),
         row(BROKE, after, "stories", f"{OWN}, 05 minus 04", *everywhere, "does not hold"),
-        row(BROKE, after, text.BEGINNINGS, f"{OWN}, 05 minus 04", *short, "holds"),
+        row(BROKE, after, claims_text.BEGINNINGS, f"{OWN}, 05 minus 04", *short, "holds"),
         row(BROKE, after, "overall", "overall", *none, "holds in part"),
         row(EXAMPLES, after, HOSTILE, "weight", *none, "not measured"),
         row(EXAMPLES, after, "overall", "overall", *none, "not measured"),
@@ -238,7 +239,7 @@ def test_repetition_table_marks_what_repetition_does_not_change():
     ],
 )
 def test_the_diagonals_sentence_turns_with_the_numbers(short, everywhere, parts):
-    sentence = text.broke_sentence(claim_rows(short, everywhere), BROKE)
+    sentence = claims_text.broke_sentence(claim_rows(short, everywhere), BROKE)
     assert all(part in sentence for part in parts)
     assert ("not the other" in sentence) == ("but" in parts[1])
     assert f"{100 * short[0]:+.1f}".replace("-", "−") in sentence
@@ -250,16 +251,16 @@ def test_a_diagonal_that_is_still_the_largest_weight_is_said_to_be():
         quantity="share of tokens whose largest weight is on themselves, 05 minus 04",
         where="stories", value=0.25, low=0.2, high=0.3,
     )  # fmt: skip
-    said = text.broke_sentence(pd.concat([rows, largest]), BROKE)
+    said = claims_text.broke_sentence(pd.concat([rows, largest]), BROKE)
     assert "give no other more than themselves rises over whole rows (+25.0 points" in said
     falls = largest.assign(value=-0.25, low=-0.3, high=-0.2)
-    assert "themselves rises" not in text.broke_sentence(pd.concat([rows, falls]), BROKE)
+    assert "themselves rises" not in claims_text.broke_sentence(pd.concat([rows, falls]), BROKE)
 
 
 def test_a_claims_sentence_gives_its_verdict_and_its_tally():
-    sentence = text.claim_sentence(claim_rows(), SELF)
+    sentence = claims_text.claim_sentence(claim_rows(), SELF)
     assert sentence.endswith("**holds in part**: of 4 measurements 3 agree and 1 does not.")
-    assert text.claim_sentence(claim_rows(), EXAMPLES).endswith("**not measured**.")
+    assert claims_text.claim_sentence(claim_rows(), EXAMPLES).endswith("**not measured**.")
 
 
 def test_streams_are_compared_only_where_both_kinds_were_measured():

@@ -28,6 +28,7 @@ from lt_interp.report import moe_routing_text as text
 from lt_interp.report import moe_routing_words_text as words_text
 from lt_interp.report.build import build_pages
 from lt_interp.report.moe_routing import MOE_ROUTING
+from lt_interp.report.moe_routing_causal_text import causal_sentence
 from lt_interp.stages import STAGES
 
 WIDTH = 33
@@ -291,7 +292,7 @@ def test_common_numbers_are_said_to_be_guesses_where_nothing_was_matched() -> No
 
 def test_a_gated_figure_is_not_set_beside_an_ungated_one() -> None:
     def said(stage: str) -> str:
-        return text.causal_sentence(pd.DataFrame({
+        return causal_sentence(pd.DataFrame({
             "stage": stage, "layer": ["0"], "token_class": "all", "low": 0.1,
             "intervention": "sent to the other expert", "loss_change_nats": 0.4,
         }), stage)  # fmt: skip

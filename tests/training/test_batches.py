@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lt_interp.training.loop import batch_rows
+from lt_interp.training.batches import batch_rows
 
 
 def test_an_epoch_takes_distinct_rows() -> None:

@@ -21,9 +21,10 @@ from lt_interp.model.initialisation import initialise_fan_in
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training import card
-from lt_interp.training.balance import balance_loss
+from lt_interp.training.balance import balance_loss, is_router
+from lt_interp.training.batches import batch_rows
 from lt_interp.training.checkpoint import load
-from lt_interp.training.loop import Data, _is_router, _Run, batch_rows, train
+from lt_interp.training.loop import Data, _Run, train
 from lt_interp.training.metrics import read_metrics
 from lt_interp.training.optimizer import build_optimizers, gradient_norms
 from lt_interp.training.run_folder import read_card
@@ -149,7 +150,7 @@ def test_the_balancing_loss_adds_its_gradient_to_the_router(
     model = StageModel(stage.config, seed=3)
     rows = np.sort(batch_rows(0, data.train.n_rows, recipe.batch_rows, 0))
     router: dict[str, torch.Tensor] = {}
-    keep = (_is_router, lambda act, hook: router.__setitem__(hook.name, act))
+    keep = (is_router, lambda act, hook: router.__setitem__(hook.name, act))
     tokens = torch.from_numpy(data.train.tokens[rows].astype(int))
     model.run_with_hooks(tokens[:, :-1], fwd_hooks=[keep])
     balance_loss(router).backward()
