@@ -91,34 +91,72 @@ class StageModel(Text, Weights, Generation, NamedHooks):
 
     def forward(
         self,
-        input: str | list[str] | Int[Tensor, "batch pos"] | Int[Tensor, "pos"],
+        input: str | list[str] | Int[Tensor, "batch pos"] | Int[Tensor, "pos"] | Tensor,
         return_type: ReturnType = "logits",
         loss_per_token: bool = False,
         prepend_bos: bool | None = None,
+        *,
+        start_at_layer: int | None = None,
+        tokens: Int[Tensor, "batch pos"] | None = None,
+        stop_at_layer: int | None = None,
     ) -> Any:
         """Predict the token after every position.
 
         Args:
-            input: Text, a list of texts, or token ids.
+            input: Text, a list of texts, or token ids; with `start_at_layer` what that block reads
+                [batch pos d_model].
             return_type: `"logits"` [batch pos d_vocab], `"loss"` (mean cross-entropy of the next
                 token in nats), `"both"` as a pair, or `None` to run for the hooks alone.
             loss_per_token: The loss of every predicted token [batch pos-1] instead of the mean.
             prepend_bos: Put `<eos>`, which precedes every story but the first, before text.
+            start_at_layer: The first block to run; negative numbers count from the end.
+            tokens: The ids behind an `input` that is none, for a loss.
+            stop_at_layer: The first block not to run: what it would read is returned
+                [batch pos d_model], whatever `return_type` says. `n_layers` runs all blocks.
 
         Raises:
             InputError: The input is longer than `n_ctx`, empty, or holds ids outside the
-                vocabulary, or `return_type` is none of the above.
+                vocabulary, there is no such layer, or `return_type` is none of the above.
         """
         if return_type not in ("logits", "loss", "both", None):
             raise InputError(f"return_type {return_type!r}; allowed: logits, loss, both, None")
-        tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)
-        logits = self.unembed(self.hidden(tokens))
+        blocks = self.blocks[self._layer(start_at_layer) : self._layer(stop_at_layer)]
+        if start_at_layer is None:
+            tokens = self.input_to_tokens(input, prepend_bos=prepend_bos)
+            x = self.embedded(tokens)
+        else:
+            x = self._stream(input)
+        for block in blocks:
+            x = block(x)
+        if stop_at_layer is not None:
+            return x
+        logits = self.unembed(self.normalised(x))
         if return_type is None:
             return None
         if return_type == "logits":
             return logits
+        if tokens is None:
+            raise InputError("the loss needs the ids of the text; give them as tokens")
         loss = self.loss_fn(logits, tokens, per_token=loss_per_token)
         return loss if return_type == "loss" else (logits, loss)
+
+    def _layer(self, layer: int | None) -> int | None:
+        """A layer as the place of its block, `n_layers` for after the last."""
+        n_layers = len(self.blocks)
+        if layer is not None and not -n_layers <= layer <= n_layers:
+            raise InputError(f"layer {layer} is not among {-n_layers}..{n_layers}")
+        return layer
+
+    def _stream(self, input: Any) -> Float[Tensor, "batch pos d_in"]:
+        """What the first of some blocks reads, checked."""
+        shape, d_in = list(getattr(input, "shape", ())), self.W_U.shape[0]
+        if len(shape) != 3 or shape[2] != d_in or not 1 <= shape[1] <= self.cfg.n_ctx:
+            raise InputError(
+                "with start_at_layer the input is what that block reads, [batch pos d_model] with "
+                f"1 to {self.cfg.n_ctx} positions of {d_in} numbers, not "
+                f"{shape or type(input).__name__}"
+            )
+        return input.to(self.W_E.device)
 
     @property
     def hooked(self) -> bool:
@@ -144,6 +182,10 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         x = self.embedded(tokens, past=past)
         for block in self.blocks:
             x = block(x, past)
+        return self.normalised(x)
+
+    def normalised(self, x: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, "batch pos d_in"]:
+        """What the unembedding reads: the last block's output, normalised where the stage does."""
         return self.ln_final(x) if self.config.final_norm else x
 
     def embedded(
@@ -195,10 +237,9 @@ class StageModel(Text, Weights, Generation, NamedHooks):
         remove_batch_dim = kwargs.pop("remove_batch_dim", False)
         heads_apart = self.cfg.use_attn_in or self.cfg.use_split_qkv_input
         cut_after = Slice.unwrap(kwargs.pop("pos_slice", None) if heads_apart else None)
-        input_ = self.input_to_tokens(
-            model_args[0] if model_args else kwargs.pop("input"),
-            prepend_bos=kwargs.pop("prepend_bos", None),
-        )
+        input_ = model_args[0] if model_args else kwargs.pop("input")
+        if kwargs.get("start_at_layer") is None:
+            input_ = self.input_to_tokens(input_, prepend_bos=kwargs.pop("prepend_bos", None))
         output, cache = super().run_with_cache(
             input_, *model_args[1:], remove_batch_dim=remove_batch_dim, **kwargs
         )

@@ -96,7 +96,7 @@ def through(
     for block in before:
         x = block(x, past)
     x = last_position(last, x, past)
-    return model.ln_final(x) if model.config.final_norm else x
+    return model.normalised(x)
 
 
 def last_position(
