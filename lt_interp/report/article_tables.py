@@ -127,17 +127,19 @@ def evolution_table(evolution: pd.DataFrame) -> str:
 
 
 def ngrams_table(predictions: pd.DataFrame) -> str:
-    """What each n-gram gives to a name, and the article's figure."""
+    """What each n-gram gives to a name, and the article's figure; why not, where one is missing."""
+    missing = bool(predictions["reason"].notna().any())
     rows = [
         [
             plain(stage_label(row["stage"])), code(row["prompt"]), code(row["token"]),
             percent(row["article_probability"]), percent(row["probability"]), count(row["rank"]),
-            MISSING if pd.isna(row["reason"]) else plain(row["reason"]),
+            *([MISSING if pd.isna(row["reason"]) else plain(row["reason"])] if missing else []),
         ]
         for row in predictions.to_dict("records")
     ]  # fmt: skip
-    headers = ["stage", "after", "next", "the article's", "ours", "rank", "remark"]
-    return table(headers, rows, align="lllrrrl")
+    headers = ["stage", "after", "next", "the article's", "ours", "rank"]
+    remark = ["remark"] if missing else []
+    return table([*headers, *remark], rows, align="lllrrr" + "l" * missing)
 
 
 def parameters_table(parameters: pd.DataFrame) -> str:

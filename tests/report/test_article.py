@@ -10,7 +10,7 @@ import pytest
 from lt_interp.methods.result import Result
 from lt_interp.report import article_text as text
 from lt_interp.report.article import ARTICLE_PAGE
-from lt_interp.report.article_tables import value_text
+from lt_interp.report.article_tables import ngrams_table, value_text
 from lt_interp.report.build import build_pages
 
 from .conftest import HOSTILE, meta
@@ -57,6 +57,14 @@ def predictions(girl: float, boy: float) -> pd.DataFrame:
     ]
     columns = ["stage", "prompt", "token", "probability", "article_probability", "rank", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"rank": "Int64"})
+
+
+def test_a_remark_stands_only_where_a_figure_is_missing() -> None:
+    table = predictions(0.4, 0.5)
+    assert "remark" in ngrams_table(table).splitlines()[0]
+    whole = ngrams_table(table[table["reason"].isna()])
+    assert "remark" not in whole
+    assert len({line.count("|") for line in whole.splitlines()}) == 1
 
 
 def response(*values: float) -> pd.DataFrame:
