@@ -6,7 +6,6 @@ import dataclasses
 import json
 
 from benchmarks.perplexity import GOAL, OURS, STAGE, THEIRS, our_tokens, their_tokens, validations
-from lt_interp.stages import get_stage
 from lt_interp.training.recipe import recipe_for
 
 
@@ -29,7 +28,6 @@ def test_theirs_is_the_articles_recipe_on_the_text_of_ours() -> None:
     assert theirs["validation"] == ours["validation"]
     identity = theirs["identity"]
     assert identity["model"] == ours["identity"]["model"]
-    assert get_stage(STAGE).config.d_model == identity["model"]["d_model"]
-    recipe = dataclasses.asdict(recipe_for("article", STAGE, epochs=5.0))
-    assert {key: recipe[key] for key in identity["recipe"]} == identity["recipe"]
+    recipe = json.loads(json.dumps(dataclasses.asdict(recipe_for("article", STAGE, epochs=5.0))))
+    assert identity["recipe"] == recipe
     assert identity["precision"] == "float32"
