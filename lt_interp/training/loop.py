@@ -30,6 +30,7 @@ from lt_interp.training.batches import batch_rows
 from lt_interp.training.card import identity_of, write_card
 from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
+from lt_interp.training.memory import kept_memory
 from lt_interp.training.metrics import (
     LARGEST_LOSS,
     append_metrics,
@@ -122,7 +123,7 @@ def train(
         forget_after(out, progress.step)
         if progress.step < total_steps:
             run = _Run(model, optimizers, data, recipe, seed, total_steps, out, identity)
-            with in_one_order(place):
+            with in_one_order(place), kept_memory():
                 progress = run.steps(progress, on_step, snapshot_seconds)
         return _finish(model, data, progress, out, identity)
 

@@ -41,20 +41,30 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient."""
+        """Update every matrix that has a gradient, those of one shape together."""
         assert closure is None
         for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
             for param in group["params"]:
-                if param.grad is None:
-                    continue
-                state = self.state[param]
-                if not state:
-                    state["momentum"] = torch.zeros_like(param)
-                state["momentum"].lerp_(param.grad, 1 - group["momentum"])
-                update = param.grad.lerp(state["momentum"], group["momentum"])
-                param.mul_(1 - group["lr"] * group["weight_decay"])
-                scale = 0.2 * max(param.shape[-2:]) ** 0.5
-                param.add_(orthogonalise(update), alpha=-group["lr"] * scale)
+                if param.grad is not None:
+                    alike.setdefault(param.shape, []).append(param)
+            for shape, params in alike.items():
+                updates = torch.stack(
+                    [self._momentum(param, group["momentum"]) for param in params]
+                )
+                scale = 0.2 * max(shape[-2:]) ** 0.5
+                for param, update in zip(params, orthogonalise(updates), strict=True):
+                    param.mul_(1 - group["lr"] * group["weight_decay"])
+                    param.add_(update, alpha=-group["lr"] * scale)
+
+    def _momentum(self, param: nn.Parameter, momentum: float) -> Tensor:
+        """A parameter's gradient and what is left of those before it (Nesterov), one step on."""
+        assert param.grad is not None
+        state = self.state[param]
+        if not state:
+            state["momentum"] = torch.zeros_like(param)
+        state["momentum"].lerp_(param.grad, 1 - momentum)
+        return param.grad.lerp(state["momentum"], momentum)
 
 
 def orthogonalise(

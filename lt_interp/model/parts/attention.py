@@ -75,9 +75,12 @@ class Attention(nn.Module):
             past: What came before, which is read too and extended.
         """
         project = _project_few if past else _project
-        q = self.hook_q(project(query_input, self.W_Q))
-        k = self.hook_k(project(key_input, self.W_K))
-        v = self.hook_v(project(value_input, self.W_V))
+        inputs, weights = (query_input, key_input, value_input), (self.W_Q, self.W_K, self.W_V)
+        if unseen() and not past and query_input is key_input is value_input:
+            q, k, v = project(query_input, torch.cat(weights)).chunk(3, dim=2)  # in one product
+        else:
+            q, k, v = map(project, inputs, weights)
+        q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if self.positions == "rotary":
             first = past.first(self.layer) if past else 0
             q = self.hook_rot_q(rotate(q, first=first))
