@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,7 +26,6 @@ class Generation:
 
     cfg: TransformerLensConfig
 
-    @torch.no_grad()
     @fused()
     def generate(
         self,
@@ -70,21 +71,41 @@ class Generation:
         if isinstance(input, list):
             self._refuse_unequal(input)
         generator = torch.Generator(device=tokens.device).manual_seed(seed)
+        pick = partial(
+            sample, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator
+        )
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
-        done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
         past = self._past(tokens.shape[1] + max_new_tokens) if use_past_kv_cache else None
-        for _ in range(max_new_tokens):
+        # a hook may keep what it sees, and use it where gradients are wanted
+        with torch.inference_mode(not self.hooked), torch.no_grad():  # type: ignore[attr-defined]
+            last = eos if stop_at_eos else None
+            tokens = self._continued(tokens, max_new_tokens, pick, last, past)
+        tokens = tokens.clone()  # may be trained on, which tensors of inference mode may not
+        return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
+
+    def _continued(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        n_new: int,
+        pick: Callable[[Float[Tensor, "batch d_vocab"]], Int[Tensor, "batch"]],
+        last: int | None,
+        past: Past | None,
+    ) -> Int[Tensor, "batch longer"]:
+        """Rows with that many tokens more, or until each has had its last."""
+        done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        for _ in range(n_new):
             logits = self._next_logits(tokens, past)
             # both are NaN if a logit is
             if not all(math.isfinite(extreme) for extreme in logits.aminmax()):
                 raise InputError("a logit holds NaN or infinity; load or train the model again")
-            next_ = sample(logits, temperature, top_k, top_p, generator)
-            next_ = torch.where(done, eos, next_) if stop_at_eos else next_
+            next_ = pick(logits)
+            if last is not None:
+                next_ = torch.where(done, last, next_)
+                done = done | (next_ == last)
             tokens = torch.cat([tokens, next_[:, None]], dim=1)
-            done = done | (next_ == eos)
-            if stop_at_eos and done.all():
+            if last is not None and done.all():
                 break
-        return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]
+        return tokens
 
     def _refuse_unequal(self, texts: list[str]) -> None:
         """Refuse texts that `<pad>` would have to fill: the model would go on after it."""

@@ -143,6 +143,20 @@ def test_every_row_stops_at_its_own_eos(small_model: Build) -> None:
     assert model.generate("a", 0) == "a"
 
 
+def test_what_generation_gives_may_be_trained_on(small_model: Build) -> None:
+    """Its tokens, and what a hook has seen on the way."""
+    model, seen = small_model("09_multi_head"), []
+    tokens = model.generate(model.to_tokens("the"), 5, stop_at_eos=False)
+    model(tokens, return_type="loss").backward()
+    assert model.W_E.grad.abs().sum() > 0
+    with model.hooks([("hook_embed", lambda act, hook: seen.append(act))]):
+        model.generate("the", 5, stop_at_eos=False)
+    probe = torch.ones(model.cfg.d_model, requires_grad=True)
+    assert not seen[-1].requires_grad
+    (seen[-1] @ probe).sum().backward()
+    torch.testing.assert_close(probe.grad, seen[-1].sum(dim=(0, 1)))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
