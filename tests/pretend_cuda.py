@@ -8,9 +8,9 @@ device, or that nobody brought back.
 
 It cannot find what only a GPU does: missing kernels, their rounding, the order in which they add
 up, work that is not done yet when it is asked for, memory that runs out. `torch.autocast("cuda")`
-changes nothing, and attention always takes PyTorch's open implementation, never a fused one.
-Changing a tensor's shape in place (`resize_`, `out=` of another shape) is refused although CUDA
-can do it.
+changes nothing, inference mode is left out, and attention always takes PyTorch's open
+implementation, never a fused one. Changing a tensor's shape in place (`resize_`, `out=` of another
+shape) is refused although CUDA can do it.
 
 How: `PretendTensor` is a wrapper subclass, and `_Operations` a mode that sees every operation below
 autograd. Autograd asks a tensor's device for streams, which a build without CUDA cannot answer for
@@ -21,7 +21,7 @@ kernels of its own. `_Names` says `lazy:0` for `cuda` in calls from Python.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -71,6 +71,8 @@ def pretend_cuda() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.multiple(torch.cuda, **SAID))
         stack.enter_context(patch.object(torch, "Generator", _Generator))
+        # which a wrapper subclass cannot be in
+        stack.enter_context(patch.object(torch, "inference_mode", lambda mode=True: nullcontext()))
         # Module.to then changes the parameters themselves, as on CUDA, instead of replacing them
         torch.__future__.set_swap_module_params_on_conversion(True)
         stack.callback(torch.__future__.set_swap_module_params_on_conversion, swaps)

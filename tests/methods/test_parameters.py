@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from lt_interp.article import article, article_stage
-from lt_interp.errors import InputError
 from lt_interp.methods.parameters import count, count_by_component
 from lt_interp.stages import STAGES
-from lt_interp.training.run_folder import stored_shapes
 
 from .conftest import built_shapes
 
@@ -43,21 +37,3 @@ def test_absent_components_are_not_listed() -> None:
         "feed-forward",
         "unembedding",
     ]
-
-
-def test_head_of_a_file_gives_the_shapes_of_its_tensors(tmp_path: Path) -> None:
-    tensors = {"embed.W_E": torch.zeros(7, 3), "unembed.b_U": torch.zeros(5)}
-    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    assert stored_shapes(tmp_path) == {"embed.W_E": (7, 3), "unembed.b_U": (5,)}
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0[]", b"short"])
-def test_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "model.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.safetensors"):
-        stored_shapes(tmp_path)
-
-
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
-        stored_shapes(tmp_path)
