@@ -106,10 +106,11 @@ def test_any_text_is_json_or_a_value_error(text: str) -> None:
     assert parse_json(json.dumps(value, allow_nan=False)) == value
 
 
-# a log's lines have no version of their own, and the format of weights is not ours
-@pytest.mark.parametrize("schema", sorted({*SCHEMAS} - {"metrics", "weights"}))
+@pytest.mark.parametrize("schema", SCHEMAS)
 def test_versions(schema: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
+    if schema == "metrics":  # lines without a version of their own
+        pytest.skip("a log of lines has no version")
     now = format_version(schema)
     for version, message in (
         (now + 1, "a newer one wrote it: pip install --upgrade lt-interp"),

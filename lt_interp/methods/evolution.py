@@ -25,7 +25,7 @@ from lt_interp.methods.study import Share, Study
 from lt_interp.methods.workers import Workers
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
-from lt_interp.training.weights_head import Shapes
+from lt_interp.training.run_folder import Shapes
 
 SCORES = {
     "loss_nats": float,

@@ -6,8 +6,7 @@ import math
 
 from lt_interp.methods.checkpoints import Checkpoint
 from lt_interp.model.stage_model import StageModel
-from lt_interp.training.run_folder import stored_shapes
-from lt_interp.training.weights_head import Shapes
+from lt_interp.training.run_folder import Shapes, stored_shapes
 
 # The first of these that a weight's name contains names its component.
 _COMPONENTS = {

@@ -7,14 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from lt_interp.errors import InputError
 from lt_interp.files import trained_folder
 from lt_interp.reading import file_in, format_version, read_json
 from lt_interp.stages import FAMILIES
-from lt_interp.training.weights_head import Shapes, shapes_of
 
 FORMAT_VERSION = format_version("card")
 WEIGHTS, CONFIG, CARD, METRICS = "model.safetensors", "config.json", "run.json", "metrics.jsonl"
+LARGEST_WEIGHTS, LARGEST_HEAD = 2**29, 2**22  # bytes; the largest stage here has 12 MB and 5 KB
+Shapes = dict[str, tuple[int, ...]]
 
 
 def find_checkpoint(name: str | Path) -> Path:
@@ -68,9 +71,23 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def stored_shapes(folder: Path) -> Shapes:
-    """Shapes of a checkpoint's weights; no weight is read.
+    """Shapes of a checkpoint's weights, from the head of its file; no weight is read.
 
     Raises:
         InputError: The file is missing, far larger than any stage's, or is not a safetensors file.
     """
-    return shapes_of(file_in(folder, WEIGHTS))
+    path = file_in(folder, WEIGHTS)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; restore it")
+    try:
+        with path.open("rb") as head:
+            size, size_of_head = path.stat().st_size, int.from_bytes(head.read(8), "little")
+        if size > LARGEST_WEIGHTS or size_of_head > LARGEST_HEAD:
+            raise InputError(
+                f"{path} has {size:,} bytes, {size_of_head:,} of them names, and no stage has "
+                f"more than {LARGEST_WEIGHTS:,} and {LARGEST_HEAD:,}; restore it"
+            )
+        with safe_open(path, framework="np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a safetensors file ({error}); restore it") from None

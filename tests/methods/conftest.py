@@ -19,7 +19,7 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
 from lt_interp.training.loop import Data, train
 from lt_interp.training.recipe import recipe_for
-from lt_interp.training.weights_head import Shapes
+from lt_interp.training.run_folder import Shapes
 
 WIDTH = 33
 STORIES = [
