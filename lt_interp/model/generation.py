@@ -76,9 +76,9 @@ class Generation:
         )
         eos = self.tokenizer.eos_id if self.tokenizer else self.config.eos_id  # type: ignore[attr-defined]
         past = self._past(tokens.shape[1] + max_new_tokens) if use_past_kv_cache else None
+        last = eos if stop_at_eos else None
         # a hook may keep what it sees, and use it where gradients are wanted
         with torch.inference_mode(not self.hooked), torch.no_grad():  # type: ignore[attr-defined]
-            last = eos if stop_at_eos else None
             tokens = self._continued(tokens, max_new_tokens, pick, last, past)
         tokens = tokens.clone()  # may be trained on, which tensors of inference mode may not
         return self.to_string(tokens[0]) if isinstance(input, str) else tokens  # type: ignore[attr-defined]

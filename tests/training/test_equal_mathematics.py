@@ -11,13 +11,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import lt_interp as lt
-from lt_interp.corpus import open_corpus, open_rows
+from benchmarks.training import embedded_data
 from lt_interp.model.stage_model import StageModel
 from lt_interp.training.batches import batch_rows
-from lt_interp.training.loop import Data, _Run
+from lt_interp.training.loop import _Run
 from lt_interp.training.recipe import recipe_for
 
 ROWS = 4
+data = cache(embedded_data)
 Gradients = dict[str, torch.Tensor]
 
 
@@ -29,16 +30,6 @@ def trained(stage_id: str) -> StageModel:
 def gradients_of(model: StageModel) -> Gradients:
     """All of them, by name."""
     return {name: weight.grad.double() for name, weight in model.named_parameters()}
-
-
-@cache
-def data() -> Data:
-    """The embedded stories."""
-    tokenizer = lt.load("09_multi_head").tokenizer
-    splits = [
-        open_rows(open_corpus("embedded", split=s), tokenizer) for s in ("train", "validation")
-    ]
-    return Data(train=splits[0], validation=splits[1], tokenizer=tokenizer)
 
 
 def ours(stage_id: str, precision: str) -> Gradients:

@@ -77,7 +77,7 @@ class Attention(nn.Module):
         project = _project_few if past else _project
         inputs, weights = (query_input, key_input, value_input), (self.W_Q, self.W_K, self.W_V)
         if unseen() and not past and query_input is key_input is value_input:
-            q, k, v = project(query_input, torch.cat(weights)).chunk(3, dim=2)  # in one product
+            q, k, v = _project(query_input, torch.cat(weights)).chunk(3, dim=2)  # in one product
         else:
             q, k, v = map(project, inputs, weights)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
