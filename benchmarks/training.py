@@ -22,8 +22,9 @@ from lt_interp.corpus.tokenizer import default_tokenizer
 from lt_interp.model.initialisation import INITIALISATIONS
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import get_stage
+from lt_interp.training.batches import Data
 from lt_interp.training.card import precision_of
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import train
 from lt_interp.training.recipe import recipe_for
 
 STAGE, ROWS, STEPS = "09_multi_head", 32, 4

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lt_interp.corpus.sources import Corpus
     from lt_interp.corpus.tokenizer import Tokenizer
     from lt_interp.stages import Stage
-    from lt_interp.training.loop import Data
+    from lt_interp.training.batches import Data
     from lt_interp.training.recipe import Recipe
 
 
@@ -103,7 +103,7 @@ def _tokenizers(training: Corpus, chosen: Tokenizer | None) -> Callable[[str], T
 
 def _encode(splits: tuple[Corpus, Corpus], tokenizer: Tokenizer, width: int) -> Data:
     """Rows of both splits."""
-    from lt_interp.training.loop import Data
+    from lt_interp.training.batches import Data
 
     train, validation = (encode(stories, tokenizer, width=width) for stories in splits)
     return Data(train=train, validation=validation, tokenizer=tokenizer)

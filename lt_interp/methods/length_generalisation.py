@@ -20,8 +20,9 @@ from lt_interp.methods.result import Progress, Result, make_table
 from lt_interp.methods.statistics import story_contrast, story_means, story_totals
 from lt_interp.methods.workers import Share, Workers, do_all
 from lt_interp.stages import get_stage
+from lt_interp.training.batches import Data
 from lt_interp.training.checkpoint import load
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import train
 from lt_interp.training.recipe import MANY, recipe_for
 from lt_interp.training.validation import row_losses
 

@@ -20,7 +20,8 @@ from lt_interp.methods.workers import Share, Workers
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
-from lt_interp.training.loop import Data, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import train
 from lt_interp.training.metrics import read_metrics
 from lt_interp.training.recipe import recipe_for
 

@@ -1,10 +1,29 @@
-"""Which rows each step of training reads."""
+"""What a training run reads, and which rows of it at each step."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from lt_interp.corpus.tokenizer import Tokenizer
+from lt_interp.corpus.windows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a run reads.
+
+    Attributes:
+        train: Rows to learn from.
+        validation: Rows to validate on, all of them.
+        tokenizer: What made both.
+    """
+
+    train: Rows
+    validation: Rows
+    tokenizer: Tokenizer
 
 
 def batch_rows(step: int, n_rows: int, batch: int, seed: int) -> np.ndarray:

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt_interp.corpus.tokenizer import Tokenizer
-from lt_interp.corpus.windows import Rows
 from lt_interp.errors import InputError
 from lt_interp.files import remove_unfinished
 from lt_interp.model.device import find_device, in_one_order
@@ -26,7 +24,7 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import place_in
 from lt_interp.stages import Stage
 from lt_interp.training.balance import balance_loss, is_router
-from lt_interp.training.batches import batch_rows
+from lt_interp.training.batches import Data, batch_rows
 from lt_interp.training.card import identity_of, write_card
 from lt_interp.training.checkpoint import is_shipped, load, load_weights, save_weights
 from lt_interp.training.loss import linear_cross_entropy
@@ -54,21 +52,6 @@ from lt_interp.training.validation import mean_loss
 logger = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int, dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """What a run reads.
-
-    Attributes:
-        train: Rows to learn from.
-        validation: Rows to validate on, all of them.
-        tokenizer: What made both.
-    """
-
-    train: Rows
-    validation: Rows
-    tokenizer: Tokenizer
 
 
 def train(

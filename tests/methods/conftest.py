@@ -17,7 +17,8 @@ from lt_interp.methods.parameters import model_shapes
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import STAGES
-from lt_interp.training.loop import Data, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import train
 from lt_interp.training.recipe import recipe_for
 from lt_interp.training.run_folder import Shapes
 

@@ -27,7 +27,8 @@ from lt_interp.methods.analyze import analyze_into
 from lt_interp.methods.result import Result
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage, get_stage
-from lt_interp.training.loop import Data, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import train
 from lt_interp.training.recipe import Recipe, recipe_for
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,9 @@ from lt_interp.corpus.simple_tokenizers import CharacterTokenizer, build_charact
 from lt_interp.corpus.sources import open_corpus
 from lt_interp.corpus.windows import open_rows
 from lt_interp.stages import Stage, get_stage
+from lt_interp.training.batches import Data
 from lt_interp.training.convert import Conversion, convert
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import train
 
 from .small_runs import quick
 

@@ -20,8 +20,9 @@ from lt_interp.files import sha256_file
 from lt_interp.model.config import ModelConfig
 from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
+from lt_interp.training.batches import Data
 from lt_interp.training.checkpoint import load, require_fitting, save_weights
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import train
 from lt_interp.training.recipe import recipe_for
 from lt_interp.training.run_folder import find_checkpoint
 from lt_interp.training.validation import mean_loss, row_losses

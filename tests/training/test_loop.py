@@ -22,9 +22,9 @@ from lt_interp.model.stage_model import StageModel
 from lt_interp.stages import Stage
 from lt_interp.training import card
 from lt_interp.training.balance import balance_loss, is_router
-from lt_interp.training.batches import batch_rows
+from lt_interp.training.batches import Data, batch_rows
 from lt_interp.training.checkpoint import load
-from lt_interp.training.loop import Data, _Run, train
+from lt_interp.training.loop import _Run, train
 from lt_interp.training.metrics import read_metrics
 from lt_interp.training.optimizer import build_optimizers, gradient_norms
 from lt_interp.training.run_folder import read_card

@@ -11,7 +11,8 @@ import torch
 
 from lt_interp.errors import InputError
 from lt_interp.stages import Stage
-from lt_interp.training.loop import Data, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import train
 from lt_interp.training.metrics import read_metrics
 
 from .small_runs import InterruptedTrainingError, quick, stop_at, weights

@@ -23,8 +23,9 @@ from lt_interp.files import sha256_file
 from lt_interp.model.stage_model import StageModel
 from lt_interp.reading import read_json
 from lt_interp.stages import Stage
+from lt_interp.training.batches import Data
 from lt_interp.training.checkpoint import load
-from lt_interp.training.loop import Data, train
+from lt_interp.training.loop import train
 from lt_interp.training.metrics import read_metrics
 
 from .small_runs import InterruptedTrainingError, quick, stop_at, timeless, weights

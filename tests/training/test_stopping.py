@@ -12,7 +12,8 @@ import torch
 
 from lt_interp.errors import InputError
 from lt_interp.stages import Stage
-from lt_interp.training.loop import Data, _Run, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import _Run, train
 from lt_interp.training.metrics import read_metrics
 
 from .small_runs import quick

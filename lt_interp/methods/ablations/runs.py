@@ -16,7 +16,8 @@ from lt_interp.methods.ablations.arms import ROW_TOKENS, Arm, recipe_of
 from lt_interp.methods.result import Progress
 from lt_interp.methods.workers import Share, Workers, do_all
 from lt_interp.stages import get_stage
-from lt_interp.training.loop import Data, train
+from lt_interp.training.batches import Data
+from lt_interp.training.loop import train
 
 FEW_CHARACTERS = 5_000
 
